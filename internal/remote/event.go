@@ -51,7 +51,7 @@ type eventReader struct {
 	afterCR  bool  // an LF that comes next belongs to the line before
 
 	// The line and the block that are being read. They outlive next when it gives up on an event that is too large.
-	field   eventLine
+	line    eventLine
 	value   []byte // of a field other than data that is only partly there
 	block   event
 	open    bool // the block has a field
@@ -110,14 +110,14 @@ func (r *eventReader) next() (event, error) {
 			r.line, text = parseEventLine(text)
 			r.open = r.open || r.line != lineIgnored
 		}
-		switch field := r.line; field {
+		switch line := r.line; line {
 		case lineIgnored:
 		case lineData:
 			err = r.addData(text, first)
 		default:
-			r.value = append(r.value, text[:min(len(text), eventFieldMax+1-len(r.value))]...)
+			r.value = append(r.value, text[:min(len(text), eventFieldMax+2-len(r.value))]...)
 			if ends {
-				r.set(field, r.value)
+				r.set(line, r.value)
 				r.value = r.value[:0]
 			}
 		}
@@ -238,9 +238,9 @@ func parseEventLine(line []byte) (eventLine, []byte) {
 }
 
 // set applies a line other than data to the block.
-func (r *eventReader) set(field eventLine, value []byte) {
+func (r *eventReader) set(line eventLine, value []byte) {
 	value = bytes.TrimPrefix(value, []byte(" "))
-	switch field {
+	switch line {
 	case lineType:
 		switch string(value) {
 		case "message": // nearly always: not worth a string each
