@@ -101,6 +101,7 @@ type Message struct {
 	Kind   Kind
 	ID     ID     // "" if there is none
 	Method string // "" if there is none
+	Failed bool   // a Response with an error
 
 	idStart, idEnd int  // where ID stands in Raw; 0, 0 if there is none
 	lines          bool // Raw has line breaks between its tokens

@@ -231,7 +231,7 @@ func (s *scanner) message() Message {
 	case name:
 		m.Kind = Notification
 	case !s.has[fieldMethod] && (s.has[fieldResult] || s.has[fieldError]):
-		m.Kind = Response
+		m.Kind, m.Failed = Response, s.has[fieldError]
 	}
 	return m
 }

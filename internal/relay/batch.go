@@ -1,0 +1,124 @@
+package relay
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"sync"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
+)
+
+// This file is JSON-RPC 2.0 §6: a client of MCP 2025-03-26 may write an array of messages. The server gets them one by one, and
+// the client gets the responses in one array.
+
+// batches are the arrays that are not fully answered. The zero value is empty.
+type batches struct {
+	mu   sync.Mutex // guards open
+	open []*batch
+}
+
+// A batch is one array.
+type batch struct {
+	waiting []string // keys of the ids that are not answered
+	answers [][]byte
+}
+
+// add takes the members of an array. It returns the answer to those that are no messages, if nothing else is to be waited for.
+func (b *batches) add(members []jsonrpc.Message) []jsonrpc.Message {
+	one := new(batch)
+	for _, m := range members {
+		switch m.Kind {
+		case jsonrpc.Request:
+			one.waiting = append(one.waiting, m.ID.Key())
+		case jsonrpc.Invalid, jsonrpc.Batch:
+			one.answers = append(one.answers, invalid(m).Raw)
+		}
+	}
+	if len(one.waiting) == 0 {
+		if m, ok := one.array(); ok {
+			return []jsonrpc.Message{m}
+		}
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.open = append(b.open, one)
+	return nil
+}
+
+// collect takes a message for the client. It returns the message to write instead, if there is one: m itself if it is not of
+// a batch, and all the answers when m is the last of them.
+func (b *batches) collect(m jsonrpc.Message) (jsonrpc.Message, bool) {
+	if m.Kind != jsonrpc.Response {
+		return m, true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	one := b.remove(m.ID)
+	if one == nil {
+		return m, true
+	}
+	one.answers = append(one.answers, m.Raw)
+	return b.complete(one)
+}
+
+// cancel takes a request out of its batch, if m cancels one that is in any. It returns the array if that was all it waited for.
+func (b *batches) cancel(m jsonrpc.Message) (jsonrpc.Message, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.open) == 0 {
+		return m, false
+	}
+	id, ok := cancels(m)
+	if !ok {
+		return m, false
+	}
+	one := b.remove(id)
+	if one == nil {
+		return m, false
+	}
+	return b.complete(one)
+}
+
+// remove returns the batch that waits for an answer to id, which it then no longer does; nil if there is none. b.mu is held.
+func (b *batches) remove(id jsonrpc.ID) *batch {
+	for _, one := range b.open {
+		if i := slices.Index(one.waiting, id.Key()); i >= 0 {
+			one.waiting = slices.Delete(one.waiting, i, i+1)
+			return one
+		}
+	}
+	return nil
+}
+
+// complete returns the array of a batch that waits for nothing any more. b.mu is held.
+func (b *batches) complete(one *batch) (jsonrpc.Message, bool) {
+	if len(one.waiting) > 0 {
+		return jsonrpc.Message{}, false
+	}
+	b.open = slices.DeleteFunc(b.open, func(other *batch) bool { return other == one })
+	return one.array()
+}
+
+// array returns the answers, if there are any.
+func (one *batch) array() (jsonrpc.Message, bool) {
+	if len(one.answers) == 0 {
+		return jsonrpc.Message{}, false
+	}
+	m, err := jsonrpc.Parse(slices.Concat([]byte("["), bytes.Join(one.answers, []byte(",")), []byte("]")))
+	return m, err == nil
+}
+
+// cancels returns the id of the request that m cancels, if it is a notifications/cancelled.
+func cancels(m jsonrpc.Message) (jsonrpc.ID, bool) {
+	var notification struct {
+		Params struct {
+			RequestID json.RawMessage `json:"requestId"`
+		} `json:"params"`
+	}
+	if m.Kind != jsonrpc.Notification || m.Method != "notifications/cancelled" || json.Unmarshal(m.Raw, &notification) != nil {
+		return "", false
+	}
+	return jsonrpc.ID(notification.Params.RequestID), len(notification.Params.RequestID) > 0
+}

@@ -1,0 +1,202 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
+)
+
+// CodeLocal is the code of the errors that are made up here, outside the range that JSON-RPC reserves, so that nobody takes
+// them for the server's (MCP 2026-07-28, "Error Codes").
+const CodeLocal = -31000
+
+// maxErrorText is how much is kept of the text that comes with an error, in bytes. More is a web page.
+const maxErrorText = 4 << 10
+
+// An OpenError says that there is no session.
+type OpenError struct {
+	Answer jsonrpc.Message // the response that the first message is owed
+	Err    error           // why, for the person; nil if the server answered by itself
+}
+
+func (e *OpenError) Error() string {
+	if e.Err == nil {
+		return "server refused the session"
+	}
+	return "opening the session: " + e.Err.Error()
+}
+
+func (e *OpenError) Unwrap() error { return e.Err }
+
+// A StatusError is an HTTP status that is no success.
+type StatusError struct {
+	Status      int
+	RetryAfter  time.Duration // 0 if the server didn't say
+	ContentType string
+	Body        string // its beginning
+}
+
+func (e *StatusError) Error() string {
+	return strings.TrimSpace(fmt.Sprintf("server answered %d %s", e.Status, http.StatusText(e.Status)))
+}
+
+// A ContentError is a successful answer that is neither JSON nor an event stream, such as a login page.
+type ContentError struct {
+	ContentType string
+	Body        string // its beginning
+}
+
+func (e *ContentError) Error() string {
+	if e.ContentType == "" {
+		return "server answered without a content type"
+	}
+	return fmt.Sprintf("server answered with content of type %q", e.ContentType)
+}
+
+// A lostError says that a request was sent and that its answer will not come. The server may have done what it asks for.
+type lostError struct{ cause error }
+
+func (e *lostError) Error() string {
+	if e.cause == nil {
+		return "connection ended before the answer came; the request may have been carried out"
+	}
+	return fmt.Sprintf("connection broke before the answer came; the request may have been carried out: %v", e.cause)
+}
+
+func (e *lostError) Unwrap() error { return e.cause }
+
+var (
+	errNoAnswer = errors.New("server accepted the request but sent no answer")
+	errSilent   = errors.New("server has not answered in time")
+)
+
+// fail answers call with err.
+func (c *conn) fail(call *call, err error) {
+	if call.isRequest() {
+		c.settle(call, c.answer(call.m.ID, err), err)
+		return
+	}
+	if call.ctx.Err() == nil {
+		c.cfg.Log.Warn("message was not delivered to the server", "method", call.m.Method, "error", err)
+	}
+}
+
+// answer makes up the response to the request id that err is the fate of.
+func (c *conn) answer(id jsonrpc.ID, err error) jsonrpc.Message {
+	e := jsonrpc.Error{Code: CodeLocal, Message: err.Error()}
+	if hint := c.cfg.Hint(err); hint != "" {
+		e.Message += " (" + hint + ")"
+	}
+	data := map[string]any{"source": "atlassian-mcp"}
+	var status *StatusError
+	if errors.As(err, &status) {
+		data["status"] = status.Status
+		if status.RetryAfter > 0 {
+			data["retryAfter"] = status.RetryAfter.Seconds()
+		}
+		if status.Body != "" {
+			data["text"] = status.Body
+		}
+	}
+	var content *ContentError
+	if errors.As(err, &content) && content.Body != "" {
+		data["text"] = content.Body
+	}
+	e.Data = data
+	return jsonrpc.ErrorResponse(id, e)
+}
+
+// A refusal is an HTTP status that is no success, with the JSON-RPC error that came as its body, if one did.
+type refusal struct {
+	StatusError
+	body jsonrpc.Message // Kind is Invalid if there is none
+}
+
+func (r *refusal) Unwrap() error { return &r.StatusError }
+
+// readRefusal reads and closes the body of resp, whose status is no success.
+func readRefusal(resp *http.Response) *refusal {
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	resp.Body.Close()
+	r := &refusal{StatusError: StatusError{
+		Status:      resp.StatusCode,
+		RetryAfter:  retryAfter(resp.Header.Get("Retry-After"), time.Now()),
+		ContentType: resp.Header.Get("Content-Type"),
+	}}
+	if m, err := jsonrpc.Parse(bytes.TrimSpace(text)); err == nil && m.Kind == jsonrpc.Response {
+		r.body = m
+	}
+	r.Body = strings.ToValidUTF8(string(text[:min(len(text), maxErrorText)]), "")
+	return r
+}
+
+// refuse answers call with what the server said.
+func (c *conn) refuse(call *call, r *refusal) {
+	if call.isRequest() && r.body.Kind == jsonrpc.Response {
+		c.settle(call, r.body.WithID(call.m.ID), r)
+		return
+	}
+	c.fail(call, &r.StatusError)
+}
+
+// aboutSession reports whether the server refuses a request because it doesn't know the session: with 404 (MCP 2025-11-25, "Session
+// Management"), or with 400 and words to that effect, as the official SDK's example servers do.
+func (r *refusal) aboutSession() bool {
+	return r.Status == http.StatusNotFound ||
+		r.Status == http.StatusBadRequest && strings.Contains(strings.ToLower(r.Body), "session")
+}
+
+// retryAfter returns how long a Retry-After header (RFC 9110 §10.2.3) asks to wait; 0 if it doesn't.
+func retryAfter(value string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseInt(value, 10, 32); err == nil && seconds > 0 {
+		return time.Duration(seconds) * time.Second
+	}
+	if date, err := http.ParseTime(value); err == nil && date.After(now) {
+		return date.Sub(now)
+	}
+	return 0
+}
+
+// mediaType returns the media type of a response, without parameters.
+func mediaType(resp *http.Response) string {
+	media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err != nil {
+		media, _, _ = strings.Cut(resp.Header.Get("Content-Type"), ";")
+		media = strings.ToLower(strings.TrimSpace(media))
+	}
+	return media
+}
+
+// readContentError reads and closes the body of resp, whose type is not what it should be.
+func readContentError(resp *http.Response) error {
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorText))
+	resp.Body.Close()
+	return &ContentError{resp.Header.Get("Content-Type"), strings.ToValidUTF8(string(text), "")}
+}
+
+// discard reads the rest of a body, so that its connection can be used again, unless there is too much of it.
+func discard(body io.ReadCloser) {
+	io.CopyN(io.Discard, body, 64<<10)
+	body.Close()
+}
+
+// sleep waits for d. It returns false if ctx ends before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

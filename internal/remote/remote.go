@@ -1,0 +1,139 @@
+// Package remote is a session with one remote MCP server over HTTP.
+//
+// [Dial] opens it with the client's first message and finds out by that message, with no request of its own, which transport the server
+// speaks: Streamable HTTP (2025-03-26 and later) or HTTP+SSE (2024-11-05). The [Conn] that it returns keeps one promise above all: every request that
+// it is given is answered exactly once, also if the server or the network fails.
+//
+//	Send ─▶ queue ─▶ dispatch ─▶ streamable.exchange ─▶ POST ─▶ JSON or event stream ─┐   dial.go, conn.go, streamable.go
+//	                      └────▶ sse.exchange ───────▶ POST, answered on the GET stream ─┤   sse.go
+//	Receive ◀─ inbox ◀─ settle (once for each request) ◀─ route ◀───────────────────────┘   conn.go
+//
+// event.go reads server-sent events, session.go starts a lost session again, stream.go listens and resumes, modern.go adds
+// the headers of 2026-07-28, failure.go says what went wrong.
+package remote
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"time"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
+)
+
+// A Conn is a session with a remote MCP server.
+//
+// A Conn answers every request given to Send with exactly one response from Receive. If the server or the network fails, it makes up
+// an error response. Two kinds of request get none: one that the client has cancelled, and a subscriptions/listen whose stream broke, which ends
+// with notifications/cancelled (MCP 2026-07-28, "Cancellation").
+type Conn interface {
+	// Send takes m to be written to the server in its turn. It waits for neither the network nor an answer, but
+	// while too much is waiting it blocks until ctx is done. Its error is ctx's or net.ErrClosed.
+	Send(ctx context.Context, m jsonrpc.Message) error
+
+	// CloseSend says that no more messages will be sent. Once everything sent has been dealt with, Receive returns io.EOF.
+	CloseSend()
+
+	// Receive returns the next message from the server. Its error is io.EOF after CloseSend, ctx's, or net.ErrClosed.
+	Receive(ctx context.Context) (jsonrpc.Message, error)
+
+	// Close ends the session. It takes at most [CloseTimeout], which is for telling the server.
+	Close() error
+}
+
+// A Transport says which transports may be tried, and in which order.
+type Transport string
+
+const (
+	HTTPFirst Transport = "http-first" // Streamable HTTP, then HTTP+SSE; so is ""
+	SSEFirst  Transport = "sse-first"  // HTTP+SSE, then Streamable HTTP
+	HTTPOnly  Transport = "http-only"  // Streamable HTTP
+	SSEOnly   Transport = "sse-only"   // HTTP+SSE
+)
+
+// A Config says where the server is and how to talk to it.
+type Config struct {
+	URL              *url.URL
+	Transport        Transport
+	Do               func(*http.Request) (*http.Response, error) // sends a request; nil means NewClient(nil).Do
+	Header           http.Header                                 // added to every request
+	UserAgent        string                                      // "" means "atlassian-mcp"
+	MaxMessage       int64                                       // longest message from the server, in bytes; 0 means [jsonrpc.MaxMessage]
+	HandshakeTimeout time.Duration                               // how long the server may take to answer the first message; 0 means 20 s
+	Hint             func(error) string                          // advice on an error, added to the answers made up here; nil means none
+	Log              *slog.Logger                                // nil means discard
+}
+
+const (
+	handshakeTimeout = 20 * time.Second
+
+	// endpointTimeout is how long an HTTP+SSE server may take to send its endpoint event. It is the first thing that such a server
+	// does; what sends none is some other event stream.
+	endpointTimeout = 5 * time.Second
+
+	// CloseTimeout is how long Close may take. The process is about to end and its host is waiting, so a server that doesn't answer
+	// the DELETE in this time keeps a session that it will have to expire by itself.
+	CloseTimeout = 400 * time.Millisecond
+)
+
+// withDefaults returns cfg without zero values.
+func (cfg Config) withDefaults() Config {
+	if cfg.Transport == "" {
+		cfg.Transport = HTTPFirst
+	}
+	if cfg.Do == nil {
+		cfg.Do = NewClient(nil).Do
+	}
+	if cfg.UserAgent == "" {
+		cfg.UserAgent = "atlassian-mcp"
+	}
+	if cfg.MaxMessage == 0 {
+		cfg.MaxMessage = jsonrpc.MaxMessage
+	}
+	if cfg.HandshakeTimeout == 0 {
+		cfg.HandshakeTimeout = handshakeTimeout
+	}
+	if cfg.Hint == nil {
+		cfg.Hint = func(error) string { return "" }
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return cfg
+}
+
+// NewClient returns an HTTP client for one server, on top of rt; nil means [http.DefaultTransport].
+//
+// It keeps cookies in memory, for load balancers that find a session's backend by them. It follows a redirect only to the same
+// origin and with the same method: messages and tokens are for the server that the user named, and a POST that a 302 turned into a GET would say
+// nothing. Any other redirect is returned as it is. It sets no limit of time, since a person may be at the other end of a call.
+func NewClient(rt http.RoundTripper) *http.Client {
+	jar, _ := cookiejar.New(nil) // no options, no error
+	return &http.Client{
+		Transport: rt,
+		Jar:       jar,
+		CheckRedirect: func(req *http.Request, via []*http.Request) error {
+			if len(via) >= 5 || req.Method != via[0].Method || !sameOrigin(req.URL, via[0].URL) {
+				return http.ErrUseLastResponse
+			}
+			return nil
+		},
+	}
+}
+
+// sameOrigin reports whether a and b have the same scheme, host and port (RFC 6454).
+func sameOrigin(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && a.Hostname() == b.Hostname() && port(a) == port(b)
+}
+
+func port(u *url.URL) string {
+	switch p := u.Port(); {
+	case p != "":
+		return p
+	case u.Scheme == "https":
+		return "443"
+	}
+	return "80"
+}

@@ -1,0 +1,305 @@
+package remote
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
+)
+
+// This file is the session of MCP 2025-11-25 and before ("Lifecycle", "Session Management"): how it begins, and how it begins again
+// when the server has forgotten it, without the client's notice.
+
+// A session is what initialize was answered with. A nil session is none: the server keeps no state, or it is too early.
+type session struct {
+	id      string // "" if the server keeps no sessions
+	version string // negotiated
+	ctx     context.Context
+	end     context.CancelFunc // ends what goes on in the background for it
+}
+
+// named reports whether the server knows the session by an id, which it may forget.
+func (s *session) named() bool { return s != nil && s.id != "" }
+
+// mark sets the headers that say to which session a request belongs.
+func (s *session) mark(h http.Header) {
+	if s == nil {
+		return
+	}
+	if s.id != "" {
+		h.Set("Mcp-Session-Id", s.id)
+	}
+	if s.version != "" {
+		h.Set("Mcp-Protocol-Version", s.version)
+	}
+}
+
+func (s *streamable) current() *session {
+	s.sessionMu.Lock()
+	defer s.sessionMu.Unlock()
+	return s.session
+}
+
+// newSession returns the session that answer, a response to initialize, begins.
+func (s *streamable) newSession(answer jsonrpc.Message, h http.Header) *session {
+	session := &session{id: h.Get("Mcp-Session-Id"), version: resultVersion(answer)}
+	session.ctx, session.end = context.WithCancel(s.ctx)
+	return session
+}
+
+// establish takes note of the session that the client's initialize has begun.
+func (s *streamable) establish(initialize, answer jsonrpc.Message, h http.Header) {
+	if !answer.Failed {
+		session := s.newSession(answer, h)
+		s.hand.begin(initialize, session.version)
+		s.replace(session)
+	}
+}
+
+func (s *streamable) replace(session *session) {
+	s.sessionMu.Lock()
+	defer s.sessionMu.Unlock()
+	if s.session != nil {
+		s.session.end()
+	}
+	s.session = session
+}
+
+// initialized takes note that the server has accepted notifications/initialized, and begins to listen.
+func (s *streamable) initialized(session *session, m jsonrpc.Message) {
+	if session == nil {
+		return
+	}
+	s.hand.acknowledge(m)
+	s.tasks.Go(func() { s.listen(session) })
+}
+
+// A renewal is the one attempt to start a session again that everybody waits for.
+type renewal struct {
+	done    chan struct{}
+	session *session
+	err     error
+}
+
+// renew returns the session that comes after lost, which it starts if no one has yet.
+func (s *streamable) renew(ctx context.Context, lost *session) (*session, error) {
+	s.sessionMu.Lock()
+	if s.session != lost {
+		defer s.sessionMu.Unlock()
+		return s.session, nil
+	}
+	r := s.renewal
+	if r == nil {
+		r = &renewal{done: make(chan struct{})}
+		s.renewal = r
+		// On the conn's time, not on that of the call that happened to be first.
+		s.tasks.Go(func() {
+			r.session, r.err = s.restart(s.ctx)
+			s.sessionMu.Lock()
+			s.renewal = nil
+			s.sessionMu.Unlock()
+			close(r.done)
+		})
+	}
+	s.sessionMu.Unlock()
+	select {
+	case <-r.done:
+		return r.session, r.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// renewUntil starts the session again, however long it takes.
+func (s *streamable) renewUntil(lost *session) {
+	for failures := 0; ; failures++ {
+		if _, err := s.renew(lost.ctx, lost); err == nil || !sleep(lost.ctx, backoff(failures)) {
+			return
+		}
+	}
+}
+
+// restart begins a session as the client began the first one, and tells the server again what it has forgotten.
+func (s *streamable) restart(ctx context.Context) (*session, error) {
+	var session *session
+	answer, err := s.ask(ctx, s.hand.opening().WithID(s.hand.newID()), func(call *call) {
+		resp, err := s.post(nil, call)
+		switch {
+		case err != nil:
+			s.fail(call, err)
+		case resp.StatusCode/100 != 2:
+			s.refuse(call, readRefusal(resp))
+		default:
+			s.watch(call, func(m jsonrpc.Message) jsonrpc.Message {
+				session = s.newSession(m, resp.Header)
+				return m
+			})
+			s.accepted(nil, call, resp)
+		}
+	})
+	if err == nil {
+		err = s.hand.check(answer)
+	}
+	if err == nil {
+		err = s.repeat(ctx, session)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("starting the lost session again: %v", err)
+	}
+	s.replace(session)
+	if m := s.hand.acknowledgement(); m.Raw != nil {
+		s.tasks.Go(func() { s.listen(session) })
+	}
+	return session, nil
+}
+
+// repeat says in a new session what the client said in the old one.
+func (s *streamable) repeat(ctx context.Context, session *session) error {
+	if m := s.hand.acknowledgement(); m.Raw != nil {
+		call := s.newCall(m)
+		defer call.cancel()
+		defer context.AfterFunc(ctx, call.cancel)()
+		resp, err := s.post(session, call)
+		if err != nil {
+			return err
+		}
+		if resp.StatusCode/100 != 2 {
+			return &readRefusal(resp).StatusError
+		}
+		discard(resp.Body)
+	}
+	for _, m := range s.hand.wishes() {
+		answer, err := s.ask(ctx, m.WithID(s.hand.newID()), func(call *call) { s.exchangeIn(session, call) })
+		if err != nil || answer.Failed {
+			s.cfg.Log.Warn("server refused in the new session what it took in the old one", "method", m.Method)
+		}
+	}
+	return nil
+}
+
+// A handshake remembers how the client began its session, and what it has asked the server to remember since.
+type handshake struct {
+	mu            sync.Mutex // guards the rest
+	initialize    jsonrpc.Message
+	version       string // negotiated
+	acknowledged  jsonrpc.Message
+	level         jsonrpc.Message   // logging/setLevel
+	subscriptions []jsonrpc.Message // resources/subscribe
+	prefix        string
+	ids           int
+}
+
+func (h *handshake) begin(initialize jsonrpc.Message, version string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.initialize, h.version = initialize, version
+	h.acknowledged, h.level, h.subscriptions = jsonrpc.Message{}, jsonrpc.Message{}, nil
+}
+
+func (h *handshake) acknowledge(m jsonrpc.Message) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.acknowledged = m
+}
+
+func (h *handshake) opening() jsonrpc.Message {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.initialize
+}
+
+// check returns an error if answer, the response to initialize in a new session, isn't one that the client could have been given in the old one.
+func (h *handshake) check(answer jsonrpc.Message) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if answer.Failed {
+		return fmt.Errorf("server answered %s", answer.Raw)
+	}
+	if version := resultVersion(answer); version != h.version {
+		return fmt.Errorf("server now speaks protocol version %q instead of %q", version, h.version)
+	}
+	return nil
+}
+
+func (h *handshake) acknowledgement() jsonrpc.Message {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.acknowledged
+}
+
+// wishes returns the requests that set up the session as the client wants it.
+func (h *handshake) wishes() []jsonrpc.Message {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var wishes []jsonrpc.Message
+	if h.level.Raw != nil {
+		wishes = append(wishes, h.level)
+	}
+	return append(wishes, h.subscriptions...)
+}
+
+// note returns what takes note of the request m once the server has granted it; nil if there is nothing to note.
+func (h *handshake) note(m jsonrpc.Message) func(jsonrpc.Message) jsonrpc.Message {
+	switch m.Method {
+	case "logging/setLevel", "resources/subscribe", "resources/unsubscribe":
+		return func(answer jsonrpc.Message) jsonrpc.Message {
+			if !answer.Failed {
+				h.granted(m)
+			}
+			return answer
+		}
+	}
+	return nil
+}
+
+func (h *handshake) granted(m jsonrpc.Message) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if m.Method == "logging/setLevel" {
+		h.level = m
+		return
+	}
+	uri := paramURI(m)
+	h.subscriptions = slices.DeleteFunc(h.subscriptions, func(other jsonrpc.Message) bool { return paramURI(other) == uri })
+	if m.Method == "resources/subscribe" {
+		h.subscriptions = append(h.subscriptions, m)
+	}
+}
+
+// newID returns an id for a request of our own. The client's can't be the same but by malice, which would hurt nobody else.
+func (h *handshake) newID() jsonrpc.ID {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.prefix == "" {
+		h.prefix = "atlassian-mcp:" + rand.Text() + ":"
+	}
+	h.ids++
+	return jsonrpc.ID(strconv.Quote(h.prefix + strconv.Itoa(h.ids)))
+}
+
+func paramURI(m jsonrpc.Message) string {
+	var request struct {
+		Params struct {
+			URI string `json:"uri"`
+		} `json:"params"`
+	}
+	json.Unmarshal(m.Raw, &request)
+	return request.Params.URI
+}
+
+// resultVersion returns the protocol version in the response to initialize.
+func resultVersion(m jsonrpc.Message) string {
+	var response struct {
+		Result struct {
+			ProtocolVersion string `json:"protocolVersion"`
+		} `json:"result"`
+	}
+	json.Unmarshal(m.Raw, &response)
+	return response.Result.ProtocolVersion
+}

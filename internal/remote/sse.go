@@ -1,0 +1,371 @@
+package remote
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
+)
+
+// This file is the transport of MCP 2024-11-05, "HTTP with SSE": one GET opens the event stream on which everything comes, its first event names the
+// endpoint to which everything is POSTed. The stream is the session; when it breaks, so does the session, and whatever was not answered is lost.
+
+// An sse is the transport HTTP+SSE.
+type sse struct {
+	*conn
+	url  *url.URL
+	hand handshake
+
+	streamMu sync.Mutex    // guards the rest
+	stream   *eventStream  // nil while there is none
+	changed  chan struct{} // closed when stream changes
+	trouble  error         // why there is none
+}
+
+// An eventStream is one connection of an sse.
+type eventStream struct {
+	ctx      context.Context // done when the stream has broken
+	cancel   context.CancelFunc
+	endpoint *url.URL
+	events   *eventReader
+	body     io.Closer
+	version  string // negotiated; guarded by conn.mu
+}
+
+var errNoEndpoint = errors.New("server sent no endpoint event")
+
+// openSSE opens a session by HTTP+SSE at u. It returns the response to first, which may be an error of JSON-RPC's.
+func openSSE(ctx context.Context, cfg Config, u *url.URL, first jsonrpc.Message) (*conn, jsonrpc.Message, error) {
+	s := &sse{conn: newConn(ctx, cfg), url: u, changed: make(chan struct{})}
+	s.transport = s
+	defer context.AfterFunc(ctx, s.cancel)()
+	stream, err := s.connect()
+	if err != nil {
+		s.Close()
+		return nil, jsonrpc.Message{}, err
+	}
+	s.put(stream)
+	s.tasks.Go(func() { s.read(stream) })
+	answer, err := s.start(ctx, first, func(call *call) error {
+		s.tasks.Go(func() { s.exchange(call) })
+		return nil
+	})
+	if err != nil {
+		s.Close()
+		return nil, answer, err
+	}
+	return s.conn, answer, nil
+}
+
+// connect opens the event stream and waits for its endpoint.
+func (s *sse) connect() (*eventStream, error) {
+	stream := new(eventStream)
+	stream.ctx, stream.cancel = context.WithCancel(s.ctx)
+	silence := time.AfterFunc(endpointTimeout, stream.cancel)
+	err := s.dial(stream)
+	if !silence.Stop() && err != nil && s.ctx.Err() == nil {
+		err = errNoEndpoint
+	}
+	if err != nil {
+		stream.cancel()
+		if stream.body != nil {
+			stream.body.Close()
+		}
+		return nil, err
+	}
+	return stream, nil
+}
+
+// dial is connect without its limit of time.
+func (s *sse) dial(stream *eventStream) error {
+	req, err := http.NewRequestWithContext(stream.ctx, http.MethodGet, s.url.String(), nil)
+	if err != nil {
+		return err
+	}
+	s.setHeader(req)
+	req.Header.Set("Accept", "text/event-stream")
+	resp, err := s.cfg.Do(req)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode/100 != 2 {
+		return readRefusal(resp)
+	}
+	stream.body = resp.Body
+	if mediaType(resp) != "text/event-stream" {
+		return errNoEndpoint
+	}
+	stream.events = newEventReader(resp.Body, s.cfg.MaxMessage)
+	for {
+		e, err := stream.events.next()
+		switch {
+		case err == io.EOF:
+			return errNoEndpoint
+		case err != nil:
+			return err
+		case e.Type != "endpoint":
+			continue
+		}
+		stream.endpoint, err = s.url.Parse(string(e.Data))
+		if err != nil {
+			return fmt.Errorf("server named an endpoint that is no URL: %q", e.Data)
+		}
+		if !sameOrigin(stream.endpoint, s.url) {
+			return fmt.Errorf("server named the endpoint %q, which is not of its own origin %s://%s", stream.endpoint.Redacted(), s.url.Scheme, s.url.Host)
+		}
+		return nil
+	}
+}
+
+// read reads stream until it breaks.
+func (s *sse) read(stream *eventStream) {
+	var broken error
+	for {
+		e, err := stream.events.next()
+		var large *tooLarge
+		if errors.As(err, &large) {
+			s.unreadable(nil, err)
+			continue
+		}
+		if err != nil {
+			broken = err
+			break
+		}
+		s.event(e, nil)
+	}
+	stream.cancel()
+	stream.body.Close()
+	if broken == io.EOF {
+		broken = nil
+	}
+	s.lose(stream, broken)
+}
+
+// lose answers what was sent on a stream that has broken, and has a new one opened.
+func (s *sse) lose(stream *eventStream, cause error) {
+	lost := &lostError{cause}
+	s.mu.Lock()
+	var calls []*call
+	for _, open := range s.open {
+		for _, call := range open {
+			if call.on == stream {
+				calls = append(calls, call)
+			}
+		}
+	}
+	s.mu.Unlock()
+	for _, call := range calls {
+		s.fail(call, lost)
+	}
+
+	s.streamMu.Lock()
+	defer s.streamMu.Unlock()
+	if s.stream == stream {
+		s.stream, s.trouble = nil, lost
+		if s.ctx.Err() == nil {
+			s.tasks.Go(s.reconnect)
+		}
+	}
+}
+
+// reconnect opens streams until one works.
+func (s *sse) reconnect() {
+	for failures := 0; ; failures++ {
+		if !sleep(s.ctx, backoff(failures)) {
+			return
+		}
+		stream, err := s.connect()
+		if err == nil {
+			s.tasks.Go(func() { s.read(stream) })
+			if err = s.restart(stream); err == nil {
+				s.put(stream)
+				if stream.ctx.Err() != nil { // it broke before it was there to be lost
+					s.lose(stream, nil)
+				}
+				return
+			}
+			stream.cancel()
+		}
+		s.streamMu.Lock()
+		s.trouble = err
+		s.streamMu.Unlock()
+		s.cfg.Log.Info("server is out of reach", "error", err)
+	}
+}
+
+// restart begins a session on stream as the client began the first one, and tells the server again what it has forgotten.
+func (s *sse) restart(stream *eventStream) error {
+	if s.hand.opening().Raw == nil {
+		return nil // a client without a session has nothing to restart
+	}
+	answer, err := s.ask(stream.ctx, s.hand.opening().WithID(s.hand.newID()), func(call *call) { s.exchangeOn(stream, call) })
+	if err != nil {
+		return err
+	}
+	if err := s.hand.check(answer); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	stream.version = resultVersion(answer)
+	s.mu.Unlock()
+	if m := s.hand.acknowledgement(); m.Raw != nil {
+		call := s.newCall(m)
+		defer call.cancel()
+		resp, err := s.post(stream, call)
+		if err != nil {
+			return err
+		}
+		if resp.StatusCode/100 != 2 {
+			return &readRefusal(resp).StatusError
+		}
+		discard(resp.Body)
+	}
+	for _, m := range s.hand.wishes() {
+		answer, err := s.ask(stream.ctx, m.WithID(s.hand.newID()), func(call *call) { s.exchangeOn(stream, call) })
+		if err != nil || answer.Failed {
+			s.cfg.Log.Warn("server refused in the new session what it took in the old one", "method", m.Method)
+		}
+	}
+	return nil
+}
+
+func (s *sse) put(stream *eventStream) {
+	s.streamMu.Lock()
+	defer s.streamMu.Unlock()
+	s.stream = stream
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// wait returns the stream, once there is one other than old.
+func (s *sse) wait(ctx context.Context, old *eventStream) (*eventStream, error) {
+	patience := time.NewTimer(s.cfg.HandshakeTimeout)
+	defer patience.Stop()
+	for {
+		s.streamMu.Lock()
+		stream, changed, trouble := s.stream, s.changed, s.trouble
+		s.streamMu.Unlock()
+		if stream != nil && stream != old {
+			return stream, nil
+		}
+		select {
+		case <-changed:
+		case <-patience.C:
+			return nil, cmp.Or(trouble, errSilent)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// exchange sends call. A request's answer comes on the stream.
+func (s *sse) exchange(call *call) {
+	var stream *eventStream
+	for range 2 {
+		next, err := s.wait(call.ctx, stream)
+		if err != nil {
+			s.fail(call, err)
+			return
+		}
+		stream = next
+		if s.exchangeOn(stream, call) {
+			return
+		}
+		stream.cancel() // the server has forgotten the session, and refused the message: it may be sent again on another stream
+	}
+	s.fail(call, &StatusError{Status: http.StatusNotFound})
+}
+
+// exchangeOn sends call on stream. It returns false if the server doesn't know the stream any more.
+func (s *sse) exchangeOn(stream *eventStream, call *call) bool {
+	watch := s.hand.note(call.m)
+	if call.m.Method == "initialize" && call.answer == nil || s.hand.opening().Raw == nil {
+		watch = func(m jsonrpc.Message) jsonrpc.Message {
+			s.establish(stream, call.m, m)
+			return m
+		}
+	}
+	s.mu.Lock()
+	call.onAnswer, call.on = watch, stream
+	s.mu.Unlock()
+	for waited := time.Duration(0); ; {
+		resp, err := s.post(stream, call)
+		if err != nil {
+			s.fail(call, s.lost(call, err))
+			return true
+		}
+		if resp.StatusCode/100 == 2 {
+			discard(resp.Body)
+			if call.m.Method == "notifications/initialized" {
+				s.hand.acknowledge(call.m)
+			}
+			if stream.ctx.Err() != nil { // perhaps too late to be answered by lose
+				s.fail(call, &lostError{nil})
+			} else if call.isRequest() {
+				s.await(stream, call)
+			}
+			return true
+		}
+		r := readRefusal(resp)
+		switch {
+		case r.aboutSession() && call.answer == nil:
+			s.mu.Lock()
+			call.on = nil
+			s.mu.Unlock()
+			return false
+		case waitable(r, call, &waited):
+			if !sleep(call.ctx, r.RetryAfter) {
+				return true
+			}
+		default:
+			s.refuse(call, r)
+			return true
+		}
+	}
+}
+
+// await waits until call is settled, so that its context lasts as long as it is of interest.
+func (s *sse) await(stream *eventStream, call *call) {
+	select {
+	case <-call.done:
+	case <-call.ctx.Done():
+	case <-stream.ctx.Done():
+	}
+}
+
+// establish takes note of the session that the client's initialize has begun.
+func (s *sse) establish(stream *eventStream, initialize, answer jsonrpc.Message) {
+	if answer.Failed || initialize.Method != "initialize" {
+		return
+	}
+	version := resultVersion(answer)
+	s.hand.begin(initialize, version)
+	s.mu.Lock()
+	stream.version = version
+	s.mu.Unlock()
+}
+
+func (s *sse) post(stream *eventStream, call *call) (*http.Response, error) {
+	req, err := newPost(s.conn, stream.endpoint, call)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json, text/event-stream")
+	s.mu.Lock()
+	version := stream.version
+	s.mu.Unlock()
+	if version >= "2025-06-18" && call.m.Method != "initialize" { // versions are dates; before this one there was no such header
+		req.Header.Set("Mcp-Protocol-Version", version)
+	}
+	return s.cfg.Do(req)
+}
+
+// hangUp has nothing to say: the session ends with its stream.
+func (s *sse) hangUp(context.Context) {}

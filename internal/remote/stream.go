@@ -1,0 +1,225 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
+)
+
+// This file is the receiving half of Streamable HTTP: the event stream that answers a POST, the one that a GET opens for what the
+// server says by itself, and taking either up again where it broke (MCP 2025-11-25, "Resumability and Redelivery").
+
+const (
+	// reconnectDelay is how long to wait before a stream is opened again, if the server doesn't say.
+	reconnectDelay = time.Second
+
+	// resumeLimit is how long the stream of a request may be out of reach before the request is given up. Hosts that set a limit
+	// for a call set a minute.
+	resumeLimit = time.Minute
+
+	// shortStream is how long a stream without events must have lasted to count as a success. A server that ends each at once doesn't mean to
+	// be asked again every second.
+	shortStream = 5 * time.Second
+)
+
+// backoff returns how long to wait after a number of failures in a row: twice as long each time, 30 s at most, with jitter so that
+// a server that comes back isn't met by all of its clients at once.
+func backoff(failures int) time.Duration {
+	d := min(30*time.Second, 500*time.Millisecond<<min(failures, 10))
+	return d/2 + rand.N(d/2)
+}
+
+// A cursor is where a stream can be taken up again.
+type cursor struct {
+	id    string        // of the last event; "" if the stream can't be
+	retry time.Duration // what the server asks to wait
+}
+
+func newCursor() cursor { return cursor{retry: reconnectDelay} }
+
+// readEvents reads and closes a stream, the one of call unless that is nil. It returns how many events there were, and nil at a clean end.
+func (s *streamable) readEvents(body io.ReadCloser, call *call, at *cursor) (events int, err error) {
+	defer body.Close()
+	for r := newEventReader(body, s.cfg.MaxMessage); ; events++ {
+		e, err := r.next()
+		var large *tooLarge
+		switch {
+		case err == io.EOF:
+			return events, nil
+		case errors.As(err, &large):
+			s.unreadable(call, err)
+			continue
+		case err != nil:
+			return events, err
+		}
+		if e.HasID {
+			at.id = e.ID
+		}
+		if e.HasRetry {
+			at.retry = e.Retry
+		}
+		s.event(e, call)
+	}
+}
+
+// event routes the message that an event carries, if it carries one.
+func (c *conn) event(e event, on *call) {
+	if len(e.Data) == 0 || e.Type != "" && e.Type != "message" {
+		return
+	}
+	m, err := jsonrpc.Parse(e.Data)
+	if err != nil {
+		c.unreadable(on, &messageError{err})
+		return
+	}
+	c.route(m, on)
+}
+
+// A messageError says that the server sent something that can't be a message.
+type messageError struct{ cause error }
+
+func (e *messageError) Error() string {
+	return "server sent a message that can't be read: " + e.cause.Error()
+}
+
+// unreadable answers the request on whose stream something came that can't be read: it was most likely the answer.
+func (c *conn) unreadable(on *call, err error) {
+	if on == nil {
+		c.cfg.Log.Warn("message dropped", "error", err)
+		return
+	}
+	c.fail(on, err)
+}
+
+// stream reads the event stream that answers call, and goes on after a break as long as call is not settled and the server can do that.
+func (s *streamable) stream(session *session, call *call, body io.ReadCloser) {
+	at := newCursor()
+	for {
+		_, err := s.readEvents(body, call, &at)
+		if s.isSettled(call) {
+			return
+		}
+		switch {
+		case call.modern && call.m.Method == "subscriptions/listen":
+			// It ends like this on stdio when it doesn't end by a response (MCP 2026-07-28, "Cancellation").
+			s.deliver(jsonrpc.NewRequest("", "notifications/cancelled", []byte(`{"requestId":`+string(call.m.ID)+`,"reason":"connection to the server was lost"}`)))
+			s.finish(call)
+			return
+		case call.modern || at.id == "":
+			s.fail(call, &lostError{err})
+			return
+		}
+		if body, err = s.resume(session, call, at); err != nil {
+			s.fail(call, &lostError{err})
+			return
+		}
+	}
+}
+
+// resume opens the stream of call again after the event at at.
+func (s *streamable) resume(session *session, call *call, at cursor) (io.ReadCloser, error) {
+	delay := at.retry
+	var since time.Time
+	for failures := 0; ; failures++ {
+		if !sleep(call.ctx, delay) {
+			return nil, context.Cause(call.ctx)
+		}
+		resp, err := s.get(call.ctx, session, at)
+		if err == nil {
+			return resp.Body, nil
+		}
+		if since.IsZero() {
+			since = time.Now()
+		}
+		if !transient(err) || time.Since(since) > resumeLimit {
+			return nil, err
+		}
+		delay = backoff(failures)
+	}
+}
+
+// listen reads what the server says by itself in session, for as long as the session lasts, if the server offers such a stream at all.
+func (s *streamable) listen(session *session) {
+	at := newCursor()
+	offered := false
+	for failures := 0; ; {
+		began := time.Now()
+		resp, err := s.get(session.ctx, session, at)
+		delay := at.retry
+		var status *StatusError
+		switch {
+		case err == nil:
+			offered = true
+			events, _ := s.readEvents(resp.Body, nil, &at)
+			if delay = at.retry; events > 0 || time.Since(began) > shortStream {
+				failures = 0
+			} else {
+				failures++
+				delay = max(delay, backoff(failures))
+			}
+		case session.ctx.Err() != nil:
+			return
+		case transient(err):
+			failures++
+			delay = backoff(failures)
+			if errors.As(err, &status) {
+				delay = max(delay, min(status.RetryAfter, maxPatience))
+			}
+		case offered && session.named() && errors.As(err, &status) && (status.Status == http.StatusNotFound || status.Status == http.StatusBadRequest):
+			s.renewUntil(session)
+			return // the new session has a listener of its own
+		default:
+			s.cfg.Log.Debug("server offers no stream of its own", "error", err)
+			return
+		}
+		if !sleep(session.ctx, delay) {
+			return
+		}
+	}
+}
+
+// get opens an event stream. Its error is a *StatusError if the server refuses.
+func (s *streamable) get(ctx context.Context, session *session, at cursor) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.cfg.URL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	s.setHeader(req)
+	req.Header.Set("Accept", "text/event-stream")
+	if at.id != "" {
+		req.Header.Set("Last-Event-ID", at.id)
+	}
+	session.mark(req.Header)
+	resp, err := s.cfg.Do(req)
+	switch {
+	case err != nil:
+		return nil, err
+	case resp.StatusCode/100 != 2:
+		return nil, &readRefusal(resp).StatusError
+	case mediaType(resp) != "text/event-stream":
+		return nil, readContentError(resp)
+	}
+	return resp, nil
+}
+
+// transient reports whether what failed with err may well work later.
+func transient(err error) bool {
+	var status *StatusError
+	var content *ContentError
+	switch {
+	case errors.As(err, &status):
+		switch status.Status {
+		case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+			return true
+		}
+		return false
+	case errors.As(err, &content), errors.Is(err, context.Canceled):
+		return false
+	}
+	return true
+}

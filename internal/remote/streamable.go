@@ -1,0 +1,358 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
+)
+
+// This file is the sending half of Streamable HTTP (MCP 2025-03-26 to 2026-07-28, "Transports"): one POST for each message, answered
+// by JSON or by an event stream.
+
+// A streamable is the transport Streamable HTTP.
+type streamable struct {
+	*conn
+	tools toolHeaders
+	hand  handshake
+
+	sessionMu sync.Mutex // guards the rest
+	session   *session   // nil until initialize has been answered
+	renewal   *renewal   // nil if the session is not being started again
+}
+
+func newStreamable(ctx context.Context, cfg Config) *streamable {
+	s := &streamable{conn: newConn(ctx, cfg)}
+	s.transport = s
+	return s
+}
+
+const (
+	// maxPatience is how long, in all, a request may wait because the server says Retry-After.
+	maxPatience = time.Minute
+
+	codeHeaderMismatch = -32020 // MCP 2026-07-28, "Error Codes"
+)
+
+// exchange sends call and reads all that comes back for it. It is transport's.
+func (s *streamable) exchange(call *call) {
+	session := s.current()
+	if call.m.Method == "initialize" {
+		session = nil // it asks for one of its own
+	} else if session == nil && modernVersion(call.m) != "" {
+		s.mu.Lock()
+		call.modern = true
+		s.mu.Unlock()
+	}
+	if call.m.Kind == jsonrpc.Response && session == nil {
+		return // only a session asks its client anything
+	}
+	s.exchangeIn(session, call)
+}
+
+// exchangeIn is exchange in a session, which is nil for a message that belongs to none.
+func (s *streamable) exchangeIn(session *session, call *call) {
+	var waited time.Duration
+	for renewed, relearned := false, false; ; {
+		resp, err := s.post(session, call)
+		if err != nil {
+			s.fail(call, s.lost(call, err))
+			return
+		}
+		if resp.StatusCode/100 == 2 {
+			s.accepted(session, call, resp)
+			return
+		}
+		r := readRefusal(resp)
+		switch {
+		case session.named() && r.aboutSession() && !renewed && call.answer == nil:
+			// The server has refused the message, so even a tools/call may be sent again.
+			if session, err = s.renew(call.ctx, session); err != nil {
+				s.fail(call, err)
+				return
+			}
+			renewed = true
+		case waitable(r, call, &waited):
+			if !sleep(call.ctx, r.RetryAfter) {
+				return
+			}
+		case call.modern && !relearned && errorCode(r.body) == codeHeaderMismatch && s.relearn(call):
+			relearned = true
+		default:
+			s.refuse(call, r)
+			return
+		}
+	}
+}
+
+// waitable reports whether the server asks to send call again soon, and may be obeyed: what only reads can wait, while a tool call is the
+// model's to repeat.
+func waitable(r *refusal, call *call, waited *time.Duration) bool {
+	if r.Status != http.StatusTooManyRequests && r.Status != http.StatusServiceUnavailable {
+		return false
+	}
+	if r.RetryAfter == 0 || *waited+r.RetryAfter > maxPatience || !call.isRequest() || !slices.Contains(readers, call.m.Method) {
+		return false
+	}
+	*waited += r.RetryAfter
+	return true
+}
+
+// readers are the methods that change nothing at the server.
+var readers = []string{
+	"initialize", "server/discover", "tools/list", "resources/list", "resources/templates/list", "resources/read", "prompts/list", "prompts/get",
+}
+
+// post sends call's message and returns when the status of the answer is there.
+func (s *streamable) post(session *session, call *call) (*http.Response, error) {
+	req, err := newPost(s.conn, s.cfg.URL, call)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json, text/event-stream")
+	if call.modern {
+		headers, err := s.tools.headers(call.m)
+		if err != nil {
+			return nil, err
+		}
+		for name, values := range headers {
+			req.Header[name] = values
+		}
+	}
+	session.mark(req.Header)
+	return s.cfg.Do(req)
+}
+
+// newPost returns a POST of call's message that is written when its turn has come and that lets the next message go when it is written.
+func newPost(c *conn, to *url.URL, call *call) (*http.Request, error) {
+	ctx := httptrace.WithClientTrace(call.ctx, &httptrace.ClientTrace{
+		WroteRequest: func(httptrace.WroteRequestInfo) { call.written() },
+	})
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	c.setHeader(req)
+	req.Header.Set("Content-Type", "application/json")
+	req.ContentLength = int64(len(call.m.Raw))
+	req.GetBody = func() (io.ReadCloser, error) {
+		return &turnstile{message: *bytes.NewReader(call.m.Raw), conn: c, call: call}, nil
+	}
+	req.Body, err = req.GetBody()
+	return req, err
+}
+
+// setHeader sets what every request carries.
+func (c *conn) setHeader(req *http.Request) {
+	if c.cfg.Header != nil {
+		req.Header = c.cfg.Header.Clone()
+	}
+	req.Header.Set("User-Agent", c.cfg.UserAgent)
+}
+
+// A turnstile is the body of a POST. It can't be read before the message's turn has come, so that messages are written in the order in
+// which the client wrote them while their connections are made side by side; and not at all once the request is cancelled.
+type turnstile struct {
+	message bytes.Reader
+	conn    *conn
+	call    *call
+	opened  bool
+}
+
+var errCancelled = errors.New("request was cancelled before it was sent")
+
+func (t *turnstile) Read(p []byte) (int, error) {
+	if !t.opened {
+		if t.call.turn != nil {
+			select {
+			case <-t.call.turn:
+			case <-t.call.ctx.Done():
+				return 0, context.Cause(t.call.ctx)
+			}
+		}
+		if !t.conn.begin(t.call) {
+			return 0, errCancelled
+		}
+		t.opened = true
+	}
+	return t.message.Read(p)
+}
+
+func (t *turnstile) Close() error { return nil }
+
+// lost says of the error of an HTTP exchange whether the server may have seen the message.
+func (c *conn) lost(call *call, err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if call.sent {
+		return &lostError{err}
+	}
+	return err
+}
+
+// accepted reads a successful answer to call.
+func (s *streamable) accepted(session *session, call *call, resp *http.Response) {
+	media := mediaType(resp)
+	switch {
+	case !call.isRequest():
+		if call.m.Method == "notifications/initialized" {
+			s.initialized(session, call.m)
+		}
+		s.finish(call) // its answer is the status; whatever else comes must not hold up others
+	case call.answer != nil && call.onAnswer != nil: // ours, see restart
+	case call.m.Method == "initialize":
+		s.watch(call, func(m jsonrpc.Message) jsonrpc.Message {
+			s.establish(call.m, m, resp.Header)
+			return m
+		})
+	case call.m.Method == "tools/list" && call.modern:
+		s.watch(call, s.learn)
+	default:
+		s.watch(call, s.hand.note(call.m))
+	}
+	switch {
+	case media == "text/event-stream":
+		s.stream(session, call, resp.Body)
+	case media == "application/json" && call.isRequest():
+		m, err := readMessage(resp, s.cfg.MaxMessage)
+		if err != nil {
+			s.fail(call, err)
+			return
+		}
+		s.route(m, call)
+	case !call.isRequest() || resp.StatusCode != http.StatusOK:
+		discard(resp.Body)
+	default:
+		s.fail(call, readContentError(resp))
+	}
+	if call.isRequest() {
+		s.fail(call, errNoAnswer) // unless it has been answered
+	}
+}
+
+// learn takes note of a list of tools and removes those that MCP 2026-07-28 forbids to offer over HTTP.
+func (s *streamable) learn(m jsonrpc.Message) jsonrpc.Message {
+	m, removed := s.tools.learn(m)
+	for _, tool := range removed {
+		s.cfg.Log.Warn("tool left out: its headers are not valid", "tool", tool.name, "reason", tool.reason)
+	}
+	return m
+}
+
+// relearn asks for the list of tools, after the server has said that the headers of a call don't match its body: the schemas that
+// they come from may have changed (MCP 2026-07-28, "Client Behavior"). It reports whether there is a list.
+func (s *streamable) relearn(refused *call) bool {
+	var request struct {
+		Params struct {
+			Meta json.RawMessage `json:"_meta"`
+		} `json:"params"`
+	}
+	if refused.m.Method != "tools/call" || json.Unmarshal(refused.m.Raw, &request) != nil {
+		return false
+	}
+	var cursor string
+	for range 100 { // pages; a server that never ends is not worth more
+		params := map[string]any{"_meta": request.Params.Meta}
+		if cursor != "" {
+			params["cursor"] = cursor
+		}
+		encoded, err := json.Marshal(params)
+		if err != nil {
+			return false
+		}
+		m, err := s.ask(refused.ctx, jsonrpc.NewRequest(s.hand.newID(), "tools/list", encoded), func(call *call) {
+			call.modern = true
+			s.exchangeIn(nil, call)
+		})
+		if err != nil || m.Failed {
+			return false
+		}
+		var page struct {
+			Result struct {
+				NextCursor string `json:"nextCursor"`
+			} `json:"result"`
+		}
+		if json.Unmarshal(m.Raw, &page) != nil || page.Result.NextCursor == "" {
+			return true
+		}
+		cursor = page.Result.NextCursor
+	}
+	return true
+}
+
+// readMessage reads and closes a body that is one message.
+func readMessage(resp *http.Response, limit int64) (jsonrpc.Message, error) {
+	defer resp.Body.Close()
+	var raw []byte
+	switch n := resp.ContentLength; {
+	case n > limit:
+		return jsonrpc.Message{}, &tooLarge{limit}
+	case n == 0:
+		return jsonrpc.Message{}, errNoAnswer
+	case n > 0:
+		raw = make([]byte, n)
+		if _, err := io.ReadFull(resp.Body, raw); err != nil {
+			return jsonrpc.Message{}, &lostError{err}
+		}
+	default:
+		var data eventData
+		buffer := make([]byte, 32<<10)
+		for {
+			n, err := resp.Body.Read(buffer)
+			if data.add(buffer[:n]); data.size > limit {
+				return jsonrpc.Message{}, &tooLarge{limit}
+			}
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				return jsonrpc.Message{}, &lostError{err}
+			}
+		}
+		raw = data.bytes()
+	}
+	m, err := jsonrpc.Parse(raw)
+	if err != nil {
+		return m, &messageError{err}
+	}
+	return m, nil
+}
+
+// errorCode returns the code of an error response, 0 if m is none.
+func errorCode(m jsonrpc.Message) int {
+	var response struct {
+		Error struct {
+			Code int `json:"code"`
+		} `json:"error"`
+	}
+	if !m.Failed || json.Unmarshal(m.Raw, &response) != nil {
+		return 0
+	}
+	return response.Error.Code
+}
+
+// hangUp ends the session at the server (MCP 2025-11-25, "Session Management"). Whether that worked makes no difference.
+func (s *streamable) hangUp(ctx context.Context) {
+	session := s.current()
+	if !session.named() {
+		return
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, s.cfg.URL.String(), nil)
+	if err != nil {
+		return
+	}
+	s.setHeader(req)
+	session.mark(req.Header)
+	if resp, err := s.cfg.Do(req); err == nil {
+		resp.Body.Close()
+	}
+}
