@@ -23,7 +23,7 @@ import (
 // Names, codes and the value encoding are those of mcp-go's package mcp. Its functions that read messages are not used:
 //   - StandardHeaders takes Name for name, gives no headers at all to a request that names a version before 2026-07-28, such as a
 //     client's probe, and doesn't know tasks/*.
-//   - GenerateParamHeaders does nothing for a tool that has true or false for a schema anywhere, drops arguments beyond 2^53, and
+//   - GenerateParamHeaders does nothing for a tool with a property whose schema is true or false, drops integers beyond 2^53, and
 //     decodes and encodes the schema at each call.
 //   - ValidateParamHeaderAnnotations sees annotations only where they are allowed, not under items, oneOf, $defs and the like.
 
@@ -73,9 +73,24 @@ type removedTool struct{ name, reason string }
 // headers returns the headers that mirror the request or notification m. The error is for a version or method that no header can
 // carry: unlike names and arguments they have no encoding.
 func (t *toolHeaders) headers(m jsonrpc.Message) (http.Header, error) {
+	params := jsonLookup(m.Raw, "params")
+	nameMember := nameMember(m.Method)
+	var meta, name, arguments []byte
+	for member, at := range jsonMembers(params, jsonSpan{0, len(params)}) {
+		switch member {
+		case "_meta":
+			meta = params[at.start:at.end]
+		case nameMember:
+			name = params[at.start:at.end]
+		case "arguments":
+			arguments = params[at.start:at.end]
+		}
+	}
+
 	h := make(http.Header)
+	version, _ := jsonString(jsonLookup(meta, mcp.MetaKeyProtocolVersion))
 	for _, f := range [...]struct{ header, value string }{
-		{mcp.HeaderProtocolVersion, modernVersion(m)},
+		{mcp.HeaderProtocolVersion, version},
 		{mcp.HeaderMethod, m.Method},
 	} {
 		if encoded, _ := mcp.EncodeHeaderValue(f.value); encoded != f.value {
@@ -85,34 +100,37 @@ func (t *toolHeaders) headers(m jsonrpc.Message) (http.Header, error) {
 			h.Set(f.header, f.value)
 		}
 	}
-	member := nameMember(m.Method)
-	if member == "" {
-		return h, nil
-	}
-	params := jsonLookup(m.Raw, "params")
-	name, ok := jsonString(jsonLookup(params, member))
-	if !ok {
-		return h, nil
-	}
-	encoded, _ := mcp.EncodeHeaderValue(name)
-	h.Set(mcp.HeaderName, encoded)
-
-	if m.Method != string(mcp.MethodToolsCall) {
-		return h, nil
-	}
-	t.mu.Lock()
-	mirrored := t.tools[name]
-	t.mu.Unlock()
-	if len(mirrored) == 0 {
-		return h, nil
-	}
-	arguments := jsonLookup(params, "arguments")
-	for _, a := range mirrored {
-		if value, ok := headerValue(jsonLookup(arguments, a.path...)); ok {
-			h.Set(a.header, value)
+	if text, ok := jsonString(name); ok && nameMember != "" {
+		encoded, _ := mcp.EncodeHeaderValue(text)
+		h.Set(mcp.HeaderName, encoded)
+		if m.Method == string(mcp.MethodToolsCall) {
+			t.mirror(h, text, arguments)
 		}
 	}
 	return h, nil
+}
+
+// mirror adds the headers for a tool's arguments to h.
+func (t *toolHeaders) mirror(h http.Header, tool string, arguments []byte) {
+	t.mu.Lock()
+	mirrored := t.tools[tool] // never changed, only replaced
+	t.mu.Unlock()
+	if len(mirrored) == 0 {
+		return
+	}
+	values := make([][]byte, len(mirrored))
+	for member, at := range jsonMembers(arguments, jsonSpan{0, len(arguments)}) {
+		for i, a := range mirrored {
+			if a.path[0] == member {
+				values[i] = arguments[at.start:at.end]
+			}
+		}
+	}
+	for i, a := range mirrored {
+		if value, ok := headerValue(jsonLookup(values[i], a.path[1:]...)); ok {
+			h.Set(a.header, value)
+		}
+	}
 }
 
 // nameMember returns the member of params that Mcp-Name mirrors, "" if the method has none. Tasks are those of SEP-2663.
@@ -320,9 +338,11 @@ func (w *schemaWalk) annotation(header, typ any, path []string, reachable bool) 
 	case !reachable || len(path) == 0:
 		return fmt.Errorf("%s at %q is not on a property that is reachable by properties alone", annotation, where)
 	case name == "" || strings.ContainsFunc(name, func(c rune) bool { return !tokenChar(c) }):
-		return fmt.Errorf("%s of %q is %.100q, which is no name of a header", annotation, where, fmt.Sprint(header))
+		text, _ := json.Marshal(header)
+		return fmt.Errorf("%s of %q is %.100s, which is no name of a header", annotation, where, text)
 	case !mirrorable(typ):
-		return fmt.Errorf("%s of %q is on type %.100q, not integer, string or boolean", annotation, where, fmt.Sprint(typ))
+		text, _ := json.Marshal(typ)
+		return fmt.Errorf("%s of %q is on type %.100s, not integer, string or boolean", annotation, where, text)
 	case w.seen[strings.ToLower(name)]:
 		return fmt.Errorf("%s of %q is %q, which is there twice", annotation, where, name)
 	}
