@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -41,12 +42,17 @@ func (e *OpenError) Unwrap() error { return e.Err }
 type StatusError struct {
 	Status      int
 	RetryAfter  time.Duration // 0 if the server didn't say
+	Location    string        // of a redirect that was not followed, without query
 	ContentType string
 	Body        string // its beginning
 }
 
 func (e *StatusError) Error() string {
-	return strings.TrimSpace(fmt.Sprintf("server answered %d %s", e.Status, http.StatusText(e.Status)))
+	text := strings.TrimSpace(fmt.Sprintf("server answered %d %s", e.Status, http.StatusText(e.Status)))
+	if e.Location != "" {
+		text += fmt.Sprintf(", which leads to %q", e.Location)
+	}
+	return text
 }
 
 // A ContentError is a successful answer that is neither JSON nor an event stream, such as a login page.
@@ -132,6 +138,9 @@ func readRefusal(resp *http.Response) *refusal {
 		RetryAfter:  retryAfter(resp.Header.Get("Retry-After"), time.Now()),
 		ContentType: resp.Header.Get("Content-Type"),
 	}}
+	if to, err := resp.Location(); err == nil {
+		r.Location = (&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path}).String()
+	}
 	if m, err := jsonrpc.Parse(bytes.TrimSpace(text)); err == nil && m.Kind == jsonrpc.Response {
 		r.body = m
 	}

@@ -87,8 +87,20 @@ func (e *messageError) Error() string {
 	return "server sent a message that can't be read: " + e.cause.Error()
 }
 
-// unreadable answers the request on whose stream something came that can't be read: it was most likely the answer.
+// unreadable answers the request on whose stream something came that can't be read: it was most likely the answer. On a stream for
+// everything (nil) that can only be said if there is but one request.
 func (c *conn) unreadable(on *call, err error) {
+	if on == nil {
+		c.mu.Lock()
+		if len(c.open) == 1 {
+			for _, calls := range c.open {
+				if len(calls) == 1 && calls[0].on != nil {
+					on = calls[0]
+				}
+			}
+		}
+		c.mu.Unlock()
+	}
 	if on == nil {
 		c.cfg.Log.Warn("message dropped", "error", err)
 		return

@@ -53,8 +53,8 @@ func (s *streamable) exchange(call *call) {
 		call.modern = true
 		s.mu.Unlock()
 	}
-	if call.m.Kind == jsonrpc.Response && session == nil {
-		return // only a session asks its client anything
+	if session == nil && urgent(call) {
+		return // only a session asks its client anything, or is told of a cancellation
 	}
 	s.exchangeIn(session, call)
 }
