@@ -124,6 +124,15 @@ func Parse(raw []byte) (Message, error) {
 	return m, nil
 }
 
+// Cancels returns the id of the request that m cancels, if m is the notification that does that (MCP, "Cancellation").
+func (m Message) Cancels() (ID, bool) {
+	if m.Kind != Notification || m.Method != "notifications/cancelled" {
+		return "", false
+	}
+	id := ID(Lookup(m.Raw, "params", "requestId"))
+	return id, id != ""
+}
+
 // Split returns the elements of a batch. They share its bytes.
 func Split(batch Message) []Message {
 	var elements []json.RawMessage

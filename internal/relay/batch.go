@@ -2,7 +2,6 @@ package relay
 
 import (
 	"bytes"
-	"encoding/json"
 	"slices"
 	"sync"
 
@@ -70,7 +69,7 @@ func (b *batches) cancel(m jsonrpc.Message) (jsonrpc.Message, bool) {
 	if len(b.open) == 0 {
 		return m, false
 	}
-	id, ok := cancels(m)
+	id, ok := m.Cancels()
 	if !ok {
 		return m, false
 	}
@@ -108,17 +107,4 @@ func (one *batch) array() (jsonrpc.Message, bool) {
 	}
 	m, err := jsonrpc.Parse(slices.Concat([]byte("["), bytes.Join(one.answers, []byte(",")), []byte("]")))
 	return m, err == nil
-}
-
-// cancels returns the id of the request that m cancels, if it is a notifications/cancelled.
-func cancels(m jsonrpc.Message) (jsonrpc.ID, bool) {
-	var notification struct {
-		Params struct {
-			RequestID json.RawMessage `json:"requestId"`
-		} `json:"params"`
-	}
-	if m.Kind != jsonrpc.Notification || m.Method != "notifications/cancelled" || json.Unmarshal(m.Raw, &notification) != nil {
-		return "", false
-	}
-	return jsonrpc.ID(notification.Params.RequestID), len(notification.Params.RequestID) > 0
 }

@@ -236,10 +236,8 @@ func invalid(m jsonrpc.Message) jsonrpc.Message {
 
 // send gives m to the session, opens one with it, or keeps it until there is one.
 func (r *relay) send(m jsonrpc.Message) {
-	if m.Kind == jsonrpc.Notification && m.Method == "notifications/cancelled" {
-		if answer, ok := r.batches.cancel(m); ok {
-			r.reply(answer)
-		}
+	if answer, ok := r.batches.cancel(m); ok {
+		r.reply(answer)
 	}
 	switch {
 	case r.conn != nil:
@@ -261,7 +259,7 @@ func (r *relay) send(m jsonrpc.Message) {
 
 // unhold removes a request from those that wait for the session, if m cancels it.
 func (r *relay) unhold(m jsonrpc.Message) bool {
-	id, ok := cancels(m)
+	id, ok := m.Cancels()
 	if !ok {
 		return false
 	}

@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"net"
 	"slices"
@@ -111,7 +110,7 @@ func (c *call) isRequest() bool { return c.m.Kind == jsonrpc.Request }
 
 // Send is part of Conn.
 func (c *conn) Send(ctx context.Context, m jsonrpc.Message) error {
-	if m.Kind == jsonrpc.Notification && m.Method == "notifications/cancelled" && c.giveUp(m) {
+	if c.giveUp(m) {
 		return nil
 	}
 	call := c.newCall(m)
@@ -232,20 +231,16 @@ func (c *conn) begin(call *call) bool {
 	return true
 }
 
-// giveUp cancels the request that a notifications/cancelled names. It reports whether the notification has done its work by that: the
+// giveUp cancels the request that m names, if m is the notification for that. It reports whether that was all there is to do: the
 // server has never seen the request, or it is of an era in which closing the stream is how to cancel (MCP 2026-07-28, "Cancellation").
 func (c *conn) giveUp(m jsonrpc.Message) bool {
-	var notification struct {
-		Params struct {
-			RequestID json.RawMessage `json:"requestId"`
-		} `json:"params"`
-	}
-	if json.Unmarshal(m.Raw, &notification) != nil {
+	id, ok := m.Cancels()
+	if !ok {
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	calls := c.open[jsonrpc.ID(notification.Params.RequestID).Key()]
+	calls := c.open[id.Key()]
 	i := slices.IndexFunc(calls, func(call *call) bool { return !call.cancelled && call.m.Method != "initialize" })
 	if i < 0 {
 		return false

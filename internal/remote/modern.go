@@ -29,7 +29,7 @@ import (
 
 // modernVersion returns the protocol version that m itself names, which only 2026-07-28 and later do; "" if it names none.
 func modernVersion(m jsonrpc.Message) string {
-	version, _ := jsonString(jsonLookup(m.Raw, "params", "_meta", mcp.MetaKeyProtocolVersion))
+	version, _ := jsonrpc.Text(jsonrpc.Lookup(m.Raw, "params", "_meta", mcp.MetaKeyProtocolVersion))
 	return version
 }
 
@@ -37,7 +37,7 @@ func modernVersion(m jsonrpc.Message) string {
 // (MCP 2026-07-28, "Backward Compatibility"). A method that isn't found counts if the status says so too, and invalid parameters
 // if the error lists the versions that the server supports.
 func modernError(status int, m jsonrpc.Message) bool {
-	code, err := strconv.ParseFloat(string(jsonLookup(m.Raw, "error", "code")), 64)
+	code, err := strconv.ParseFloat(string(jsonrpc.Lookup(m.Raw, "error", "code")), 64)
 	if err != nil {
 		return false
 	}
@@ -48,7 +48,7 @@ func modernError(status int, m jsonrpc.Message) bool {
 		return status == http.StatusNotFound
 	case jsonrpc.CodeInvalidParams:
 		var versions []string
-		err := json.Unmarshal(jsonLookup(m.Raw, "error", "data", "supported"), &versions)
+		err := json.Unmarshal(jsonrpc.Lookup(m.Raw, "error", "data", "supported"), &versions)
 		return err == nil && len(versions) > 0
 	}
 	return false
@@ -73,22 +73,22 @@ type removedTool struct{ name, reason string }
 // headers returns the headers that mirror the request or notification m. The error is for a version or method that no header can
 // carry: unlike names and arguments they have no encoding.
 func (t *toolHeaders) headers(m jsonrpc.Message) (http.Header, error) {
-	params := jsonLookup(m.Raw, "params")
+	params := jsonrpc.Lookup(m.Raw, "params")
 	nameMember := nameMember(m.Method)
 	var meta, name, arguments []byte
-	for member, at := range jsonMembers(params, jsonSpan{0, len(params)}) {
+	for member, at := range jsonrpc.Members(params, jsonrpc.Whole(params)) {
 		switch member {
 		case "_meta":
-			meta = params[at.start:at.end]
+			meta = params[at.Start:at.End]
 		case nameMember:
-			name = params[at.start:at.end]
+			name = params[at.Start:at.End]
 		case "arguments":
-			arguments = params[at.start:at.end]
+			arguments = params[at.Start:at.End]
 		}
 	}
 
 	h := make(http.Header)
-	version, _ := jsonString(jsonLookup(meta, mcp.MetaKeyProtocolVersion))
+	version, _ := jsonrpc.Text(jsonrpc.Lookup(meta, mcp.MetaKeyProtocolVersion))
 	for _, f := range [...]struct{ header, value string }{
 		{mcp.HeaderProtocolVersion, version},
 		{mcp.HeaderMethod, m.Method},
@@ -100,7 +100,7 @@ func (t *toolHeaders) headers(m jsonrpc.Message) (http.Header, error) {
 			h.Set(f.header, f.value)
 		}
 	}
-	if text, ok := jsonString(name); ok && nameMember != "" {
+	if text, ok := jsonrpc.Text(name); ok && nameMember != "" {
 		encoded, _ := mcp.EncodeHeaderValue(text)
 		h.Set(mcp.HeaderName, encoded)
 		if m.Method == string(mcp.MethodToolsCall) {
@@ -119,15 +119,15 @@ func (t *toolHeaders) mirror(h http.Header, tool string, arguments []byte) {
 		return
 	}
 	values := make([][]byte, len(mirrored))
-	for member, at := range jsonMembers(arguments, jsonSpan{0, len(arguments)}) {
+	for member, at := range jsonrpc.Members(arguments, jsonrpc.Whole(arguments)) {
 		for i, a := range mirrored {
 			if a.path[0] == member {
-				values[i] = arguments[at.start:at.end]
+				values[i] = arguments[at.Start:at.End]
 			}
 		}
 	}
 	for i, a := range mirrored {
-		if value, ok := headerValue(jsonLookup(values[i], a.path[1:]...)); ok {
+		if value, ok := headerValue(jsonrpc.Lookup(values[i], a.path[1:]...)); ok {
 			h.Set(a.header, value)
 		}
 	}
@@ -156,7 +156,7 @@ func headerValue(argument []byte) (string, bool) {
 	case 'n', '{', '[':
 		return "", false
 	case '"':
-		s, ok := jsonString(argument)
+		s, ok := jsonrpc.Text(argument)
 		if !ok {
 			return "", false
 		}
@@ -175,23 +175,23 @@ func headerValue(argument []byte) (string, bool) {
 // because their x-mcp-header annotations are not valid, and which they are. No other byte changes.
 func (t *toolHeaders) learn(result jsonrpc.Message) (jsonrpc.Message, []removedTool) {
 	var removed []removedTool
-	var cuts []jsonSpan
+	var cuts []jsonrpc.Span
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	raw := result.Raw
 	// A name that stands twice is looked at twice: whichever of them the client takes, it gets no invalid tool.
-	for member, at := range jsonMembers(raw, jsonSpan{0, len(raw)}) {
+	for member, at := range jsonrpc.Members(raw, jsonrpc.Whole(raw)) {
 		if member != "result" {
 			continue
 		}
-		for member, at := range jsonMembers(raw, at) {
+		for member, at := range jsonrpc.Members(raw, at) {
 			if member != "tools" {
 				continue
 			}
-			var tools []jsonSpan
+			var tools []jsonrpc.Span
 			var invalid []bool
-			for at := range jsonElements(raw, at) {
-				gone := t.learnTool(raw[at.start:at.end])
+			for at := range jsonrpc.Elements(raw, at) {
+				gone := t.learnTool(raw[at.Start:at.End])
 				if gone != nil {
 					removed = append(removed, *gone)
 				}
@@ -206,8 +206,8 @@ func (t *toolHeaders) learn(result jsonrpc.Message) (jsonrpc.Message, []removedT
 	kept := make([]byte, 0, len(raw))
 	from := 0
 	for _, cut := range cuts {
-		kept = append(kept, raw[from:cut.start]...)
-		from = cut.end
+		kept = append(kept, raw[from:cut.Start]...)
+		from = cut.End
 	}
 	m, err := jsonrpc.Parse(append(kept, raw[from:]...))
 	if err != nil {
@@ -218,22 +218,22 @@ func (t *toolHeaders) learn(result jsonrpc.Message) (jsonrpc.Message, []removedT
 
 // toolCuts returns what to cut out of an array so that the invalid ones of its elements are gone, each with one comma: the one
 // before it, or the one after it if nothing is left before it.
-func toolCuts(tools []jsonSpan, invalid []bool) []jsonSpan {
-	var cuts []jsonSpan
+func toolCuts(tools []jsonrpc.Span, invalid []bool) []jsonrpc.Span {
+	var cuts []jsonrpc.Span
 	first := slices.Index(invalid, false)
 	if first < 0 {
 		first = len(tools)
 	}
 	if first > 0 {
-		cut := jsonSpan{tools[0].start, tools[first-1].end}
+		cut := jsonrpc.Span{Start: tools[0].Start, End: tools[first-1].End}
 		if first < len(tools) {
-			cut.end = tools[first].start
+			cut.End = tools[first].Start
 		}
 		cuts = append(cuts, cut)
 	}
 	for i := first; i < len(tools); i++ {
 		if invalid[i] {
-			cuts = append(cuts, jsonSpan{tools[i-1].end, tools[i].end})
+			cuts = append(cuts, jsonrpc.Span{Start: tools[i-1].End, End: tools[i].End})
 		}
 	}
 	return cuts
@@ -241,8 +241,8 @@ func toolCuts(tools []jsonSpan, invalid []bool) []jsonSpan {
 
 // learnTool remembers or forgets a tool's annotations. It returns nil if they are valid.
 func (t *toolHeaders) learnTool(tool []byte) *removedTool {
-	name, _ := jsonString(jsonLookup(tool, "name"))
-	mirrored, err := schemaHeaders(jsonLookup(tool, "inputSchema"))
+	name, _ := jsonrpc.Text(jsonrpc.Lookup(tool, "name"))
+	mirrored, err := schemaHeaders(jsonrpc.Lookup(tool, "inputSchema"))
 	if len(mirrored) > 0 && err == nil {
 		if t.tools == nil {
 			t.tools = make(map[string][]argumentHeader)

@@ -168,7 +168,7 @@ func TestModernHeaders(t *testing.T) {
 			if !maps.EqualFunc(got, want, slices.Equal) {
 				t.Errorf("got  %q\nwant %q", got, want)
 			}
-			params := json.RawMessage(jsonLookup(m.Raw, "params"))
+			params := json.RawMessage(jsonrpc.Lookup(m.Raw, "params"))
 			err = mcp.ValidateStandardHeaders(got.Get, modernVersion(m), mcp.MCPMethod(m.Method), params)
 			if err == nil && m.Method == "tools/call" && got.Get("Mcp-Name") == "query" {
 				err = mcp.ValidateParamHeadersLookup(func(name string) (string, bool) {

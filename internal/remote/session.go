@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -284,22 +283,12 @@ func (h *handshake) newID() jsonrpc.ID {
 }
 
 func paramURI(m jsonrpc.Message) string {
-	var request struct {
-		Params struct {
-			URI string `json:"uri"`
-		} `json:"params"`
-	}
-	json.Unmarshal(m.Raw, &request)
-	return request.Params.URI
+	uri, _ := jsonrpc.Text(jsonrpc.Lookup(m.Raw, "params", "uri"))
+	return uri
 }
 
 // resultVersion returns the protocol version in the response to initialize.
 func resultVersion(m jsonrpc.Message) string {
-	var response struct {
-		Result struct {
-			ProtocolVersion string `json:"protocolVersion"`
-		} `json:"result"`
-	}
-	json.Unmarshal(m.Raw, &response)
-	return response.Result.ProtocolVersion
+	version, _ := jsonrpc.Text(jsonrpc.Lookup(m.Raw, "result", "protocolVersion"))
+	return version
 }

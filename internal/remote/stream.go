@@ -18,6 +18,9 @@ const (
 	// reconnectDelay is how long to wait before a stream is opened again, if the server doesn't say.
 	reconnectDelay = time.Second
 
+	// maxRetry is the longest that a server may ask to wait with that. It is here for the person who waits for the answer.
+	maxRetry = 5 * time.Minute
+
 	// resumeLimit is how long the stream of a request may be out of reach before the request is given up. Hosts that set a limit
 	// for a call set a minute.
 	resumeLimit = time.Minute
@@ -61,7 +64,7 @@ func (s *streamable) readEvents(body io.ReadCloser, call *call, at *cursor) (eve
 			at.id = e.ID
 		}
 		if e.HasRetry {
-			at.retry = e.Retry
+			at.retry = min(e.Retry, maxRetry)
 		}
 		s.event(e, call)
 	}

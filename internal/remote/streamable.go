@@ -3,13 +3,13 @@ package remote
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -251,40 +251,24 @@ func (s *streamable) learn(m jsonrpc.Message) jsonrpc.Message {
 // relearn asks for the list of tools, after the server has said that the headers of a call don't match its body: the schemas that
 // they come from may have changed (MCP 2026-07-28, "Client Behavior"). It reports whether there is a list.
 func (s *streamable) relearn(refused *call) bool {
-	var request struct {
-		Params struct {
-			Meta json.RawMessage `json:"_meta"`
-		} `json:"params"`
-	}
-	if refused.m.Method != "tools/call" || json.Unmarshal(refused.m.Raw, &request) != nil {
+	meta := jsonrpc.Lookup(refused.m.Raw, "params", "_meta")
+	if refused.m.Method != "tools/call" || meta == nil {
 		return false
 	}
-	var cursor string
+	params := `{"_meta":` + string(meta) + `}`
 	for range 100 { // pages; a server that never ends is not worth more
-		params := map[string]any{"_meta": request.Params.Meta}
-		if cursor != "" {
-			params["cursor"] = cursor
-		}
-		encoded, err := json.Marshal(params)
-		if err != nil {
-			return false
-		}
-		m, err := s.ask(refused.ctx, jsonrpc.NewRequest(s.hand.newID(), "tools/list", encoded), func(call *call) {
+		m, err := s.ask(refused.ctx, jsonrpc.NewRequest(s.hand.newID(), "tools/list", []byte(params)), func(call *call) {
 			call.modern = true
 			s.exchangeIn(nil, call)
 		})
 		if err != nil || m.Failed {
 			return false
 		}
-		var page struct {
-			Result struct {
-				NextCursor string `json:"nextCursor"`
-			} `json:"result"`
-		}
-		if json.Unmarshal(m.Raw, &page) != nil || page.Result.NextCursor == "" {
+		cursor := jsonrpc.Lookup(m.Raw, "result", "nextCursor")
+		if len(cursor) < len(`"x"`) {
 			return true
 		}
-		cursor = page.Result.NextCursor
+		params = `{"_meta":` + string(meta) + `,"cursor":` + string(cursor) + `}`
 	}
 	return true
 }
@@ -329,15 +313,8 @@ func readMessage(resp *http.Response, limit int64) (jsonrpc.Message, error) {
 
 // errorCode returns the code of an error response, 0 if m is none.
 func errorCode(m jsonrpc.Message) int {
-	var response struct {
-		Error struct {
-			Code int `json:"code"`
-		} `json:"error"`
-	}
-	if !m.Failed || json.Unmarshal(m.Raw, &response) != nil {
-		return 0
-	}
-	return response.Error.Code
+	code, _ := strconv.ParseFloat(string(jsonrpc.Lookup(m.Raw, "error", "code")), 64)
+	return int(code)
 }
 
 // hangUp ends the session at the server (MCP 2025-11-25, "Session Management"). Whether that worked makes no difference.

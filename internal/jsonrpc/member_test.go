@@ -1,4 +1,4 @@
-package remote
+package jsonrpc
 
 import (
 	"encoding/json"
@@ -17,16 +17,16 @@ func FuzzMembers(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		whole := jsonSpan{0, len(text)}
+		whole := Whole(text)
 		members := make(map[string]string)
-		for name, at := range jsonMembers(text, whole) {
-			members[name] = string(text[at.start:at.end])
+		for name, at := range Members(text, whole) {
+			members[name] = string(text[at.Start:at.End])
 		}
 		var elements []string
-		for at := range jsonElements(text, whole) {
-			elements = append(elements, string(text[at.start:at.end]))
+		for at := range Elements(text, whole) {
+			elements = append(elements, string(text[at.Start:at.End]))
 		}
-		jsonLookup(text, "a", "a")
+		Lookup(text, "a", "a")
 		if !json.Valid(text) || strings.ToValidUTF8(string(text), "") != string(text) {
 			return
 		}
@@ -38,12 +38,12 @@ func FuzzMembers(f *testing.F) {
 			t.Errorf("%q has members %q, want %q", text, members, wantMembers)
 		}
 		for name, want := range wantMembers {
-			if got := jsonLookup(text, name); string(got) != string(want) || members[name] != string(want) {
+			if got := Lookup(text, name); string(got) != string(want) || members[name] != string(want) {
 				t.Errorf("%q has %q: %s, want %s", text, name, got, want)
 			}
 			var s string
 			isString := want[0] == '"' && json.Unmarshal(want, &s) == nil
-			if got, ok := jsonString(want); ok != isString || got != s {
+			if got, ok := Text(want); ok != isString || got != s {
 				t.Errorf("%s is the string %q, %v, want %q", want, got, ok, s)
 			}
 		}
