@@ -1,0 +1,306 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	defaultAuthTimeout = 5 * time.Minute
+	// maxStepUps is how often the user is asked for the same set of scopes before a 403 is believed. The specification
+	// says "no more than a few"; its conformance suite counts a fourth as a failure.
+	maxStepUps = 3
+)
+
+// A Client sends requests to one server on behalf of one user. It is safe for concurrent use.
+type Client struct {
+	cfg    Config
+	server *http.Client // for cfg.Server
+	oauth  *http.Client // for metadata, registration and tokens; see guard.go
+	log    *slog.Logger
+
+	renewLimit time.Duration // of one renewal with all its attempts
+
+	ctx  context.Context // ends with Close
+	stop context.CancelFunc
+	wg   sync.WaitGroup // flights
+
+	mu       sync.Mutex // guards what follows
+	loaded   bool       // the store has been read
+	grant    *grant     // nil if there is none; never changed in place
+	unsaved  bool       // grant could not be written to the store
+	untried  string     // access token got by renewal that the server has not accepted yet
+	tryAfter time.Time  // no renewal ahead of time before this
+	flight   *flight    // nil if there is none
+	page     string     // that waits for the user
+	asked    map[string]int // how often the user was asked for a set of scopes
+}
+
+// New returns a Client. It does nothing until it is used.
+func New(cfg Config) *Client {
+	if cfg.AuthTimeout == 0 {
+		cfg.AuthTimeout = defaultAuthTimeout
+	}
+	if cfg.HTTPClient == nil {
+		cfg.HTTPClient = http.DefaultClient
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &Client{cfg: cfg, log: cfg.Log, renewLimit: renewLimit, asked: make(map[string]int)}
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	c.oauth = newOAuthClient(cfg)
+	hc := *cfg.HTTPClient
+	hc.CheckRedirect = c.stayAtOrigin(cfg.HTTPClient.CheckRedirect)
+	c.server = &hc
+	return c
+}
+
+// Close ends whatever is under way, but for a renewal in a process of its own, and waits for it. A sign-in page stays
+// valid: the next process waits for the same page.
+func (c *Client) Close() error {
+	c.stop()
+	c.wg.Wait()
+	c.oauth.CloseIdleConnections()
+	return nil
+}
+
+// Do sends req with a bearer token, if there is one. If the server answers 401, Do obtains a token, by renewal or from
+// the user, and sends req once more; a second 401 is returned as it is. A 403 that asks for more scope leads to a new
+// sign-in with that scope, at most three times; any other 403 is returned as it is.
+//
+// Only a request marked by [Interactive] may open a browser; others get a *[SignInError]. A sign-in may take minutes and
+// goes on when req's context ends, because other requests may be waiting for it too.
+//
+// The body of req, if any, must have a GetBody. Errors that are not the network's are *SignInError, *[TransientError],
+// *[StaticError], *[Error] or come from the store.
+func (c *Client) Do(req *http.Request) (*http.Response, error) {
+	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
+		return nil, errors.New("sending a request whose body can't be sent twice")
+	}
+	if !sameOrigin(req.URL, c.cfg.Server) {
+		return nil, fmt.Errorf("sending a request to %s with credentials for %s", origin(req.URL), origin(c.cfg.Server))
+	}
+	if c.cfg.Authorization != "" {
+		return c.doStatic(req)
+	}
+	ctx := req.Context()
+	g, err := c.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for refused, stepUps := false, 0; ; {
+		resp, err := c.send(req, g)
+		if err != nil {
+			return nil, err
+		}
+		n := need{interactive: isInteractive(ctx)}
+		if g != nil {
+			n.refused = g.AccessToken
+		}
+		switch ch := parseChallenge(resp.Header); {
+		case resp.StatusCode == http.StatusUnauthorized && !refused:
+			refused = true
+			n.challenge = ch
+		case resp.StatusCode == http.StatusForbidden && ch.Error == "insufficient_scope" && g != nil:
+			n.challenge = ch
+			n.scope = union(g.Requested, strings.Fields(ch.Scope))
+			if stepUps++; stepUps > maxStepUps || !n.interactive || !c.mayAsk(n.scope) {
+				return resp, nil
+			}
+		default:
+			c.accepted(g, resp.StatusCode)
+			return resp, nil
+		}
+		drain(resp)
+		if g, err = c.obtain(ctx, n); err != nil {
+			return nil, err
+		}
+		if req, err = rewind(req); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Login signs the user in anew, whoever is signed in now. If a sign-in is already waiting for the user, in whatever
+// process, its page is shown again and its result is used.
+func (c *Client) Login(ctx context.Context) error {
+	if c.cfg.Authorization != "" {
+		return errors.New("signing in: an API token is in use, which needs no sign-in")
+	}
+	g, err := c.obtain(ctx, need{load: true})
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	page := c.page
+	c.mu.Unlock()
+	if page != "" {
+		c.show(page)
+	}
+	n := need{login: true, interactive: true}
+	if g != nil {
+		n.refused = g.AccessToken
+	}
+	_, err = c.obtain(ctx, n)
+	return err
+}
+
+// Page returns the address of the page that waits for the user to sign in, or "".
+func (c *Client) Page() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.page
+}
+
+// current returns the grant to send a request with, nil if there is none. It renews a grant that has lived for 80 % of
+// its time; that this fails is an error only if the grant has expired, for the server has the last word.
+func (c *Client) current(ctx context.Context) (*grant, error) {
+	g, err := c.obtain(ctx, need{load: true})
+	if err != nil || g == nil {
+		return nil, err
+	}
+	now := time.Now()
+	c.mu.Lock()
+	due := g.due(now) && now.After(c.tryAfter)
+	c.mu.Unlock()
+	if !due || !c.renewable(g) {
+		return g, nil
+	}
+	renewed, err := c.obtain(ctx, need{refused: g.AccessToken, quiet: true})
+	switch {
+	case err == nil:
+		return renewed, nil
+	case ctx.Err() != nil, c.ctx.Err() != nil:
+		return nil, err
+	case isTransient(err) && g.expired(now):
+		return nil, err
+	}
+	c.log.Debug("token not renewed ahead of time", "err", err)
+	c.mu.Lock()
+	c.tryAfter = now.Add(time.Minute) // lest every request of the last 20 % waits for a server that is down
+	c.mu.Unlock()
+	return g, nil
+}
+
+func (c *Client) send(req *http.Request, g *grant) (*http.Response, error) {
+	r := req.Clone(req.Context())
+	r.Header.Del("Authorization")
+	if g != nil && g.AccessToken != "" {
+		r.Header.Set("Authorization", "Bearer "+g.AccessToken)
+	}
+	return c.server.Do(r)
+}
+
+func (c *Client) doStatic(req *http.Request) (*http.Response, error) {
+	r := req.Clone(req.Context())
+	r.Header.Set("Authorization", c.cfg.Authorization)
+	resp, err := c.server.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode == http.StatusUnauthorized {
+		drain(resp)
+		return nil, &StaticError{Status: resp.StatusCode}
+	}
+	return resp, nil
+}
+
+// accepted notes that the server had nothing against g.
+func (c *Client) accepted(g *grant, status int) {
+	if g == nil || status >= 400 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.untried == g.AccessToken {
+		c.untried = ""
+	}
+	if c.grant == g {
+		clear(c.asked)
+	}
+}
+
+// mayAsk reports whether the user may be asked for scope once more.
+func (c *Client) mayAsk(scope []string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.asked[strings.Join(scope, " ")] < maxStepUps
+}
+
+func (c *Client) noteAsked(scope []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked[strings.Join(scope, " ")]++
+}
+
+// stayAtOrigin returns a redirect policy that never leaves the server, whatever net/http would do with the header:
+// it regards another port of the same host as the same place.
+func (c *Client) stayAtOrigin(next func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
+	return func(req *http.Request, via []*http.Request) error {
+		if !sameOrigin(req.URL, c.cfg.Server) {
+			return fmt.Errorf("redirected away from the server to %s", origin(req.URL))
+		}
+		if next != nil {
+			return next(req, via)
+		}
+		if len(via) >= 10 {
+			return errors.New("stopped after 10 redirects")
+		}
+		return nil
+	}
+}
+
+// rewind returns req with its body at the beginning.
+func rewind(req *http.Request) (*http.Request, error) {
+	if req.GetBody == nil {
+		return req, nil
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return nil, err
+	}
+	r := req.Clone(req.Context())
+	r.Body = body
+	return r, nil
+}
+
+// drain gives the connection back to its pool unless the rest of the body is large.
+func drain(resp *http.Response) {
+	io.CopyN(io.Discard, resp.Body, 64<<10)
+	resp.Body.Close()
+}
+
+func sameOrigin(a, b *url.URL) bool { return origin(a) == origin(b) }
+
+// origin returns scheme, host and port of u (RFC 6454 §6.2), without default ports.
+func origin(u *url.URL) string {
+	scheme, host := strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	switch scheme {
+	case "https":
+		host = strings.TrimSuffix(host, ":443")
+	case "http":
+		host = strings.TrimSuffix(host, ":80")
+	}
+	return scheme + "://" + host
+}
+
+// union returns a followed by those of b that it lacks.
+func union(a, b []string) []string {
+	u := slices.Clone(a)
+	for _, s := range b {
+		if !slices.Contains(u, s) {
+			u = append(u, s)
+		}
+	}
+	return u
+}

@@ -1,0 +1,147 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// This file keeps what servers name in their metadata from leading us astray (RFC 9728 §7.7): plain http, another scheme,
+// a redirect, or a host on the user's own network.
+
+// fetchTimeout is what one request to an authorization server may take.
+const fetchTimeout = 20 * time.Second
+
+// checkURL parses a URL that a server named and reports why it must not be used: it has to be https, or http on loopback.
+func checkURL(raw string, allowHTTP bool) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, fmt.Errorf("malformed URL %q", raw)
+	}
+	switch {
+	case u.Host == "" || u.Opaque != "":
+		return nil, fmt.Errorf("URL without a host: %q", raw)
+	case u.User != nil:
+		return nil, errors.New("URL with a user name in it")
+	case u.Fragment != "":
+		return nil, fmt.Errorf("URL with a fragment: %q", raw)
+	case u.Scheme == "https", u.Scheme == "http" && (allowHTTP || isLoopback(u.Hostname())):
+		return u, nil
+	}
+	return nil, fmt.Errorf("URL that is not https: %q", raw)
+}
+
+// isLoopback reports whether host names this machine without asking anyone.
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// newOAuthClient returns the client for metadata, registration and tokens. A POST is never redirected, for it carries a
+// code or a secret; each hop of a GET is checked like the first. No connection is made to a private address, unless the
+// MCP server has one itself or an HTTP proxy of the user's makes the connection.
+func newOAuthClient(cfg Config) *http.Client {
+	base := cfg.Transport
+	if base == nil {
+		base, _ = http.DefaultTransport.(*http.Transport)
+	}
+	t := base.Clone()
+	g := &guard{server: cfg.Server.Hostname()}
+	if proxy := t.Proxy; proxy != nil {
+		t.Proxy = func(req *http.Request) (*url.URL, error) {
+			u, err := proxy(req)
+			if u != nil {
+				g.proxies.Store(u.Hostname(), true)
+			}
+			return u, err
+		}
+	}
+	t.DialContext = g.dial
+	return &http.Client{
+		Timeout:   fetchTimeout,
+		Transport: &tidy{base: t, userAgent: cfg.UserAgent},
+		CheckRedirect: func(req *http.Request, via []*http.Request) error {
+			if via[0].Method != http.MethodGet {
+				return fmt.Errorf("%w, which a request with credentials must not be", errRedirect)
+			}
+			if len(via) >= 5 {
+				return fmt.Errorf("%w more than 5 times", errRedirect)
+			}
+			if _, err := checkURL(req.URL.String(), cfg.AllowHTTP); err != nil {
+				return fmt.Errorf("%w to a %w", errRedirect, err)
+			}
+			return nil
+		},
+	}
+}
+
+// A guard dials public addresses only.
+type guard struct {
+	server  string   // host name
+	proxies sync.Map // host names of the user's HTTP proxies
+}
+
+var errRedirect = errors.New("redirected")
+
+var errPrivate = errors.New("refusing to connect to a private address that a public server named")
+
+func (g *guard) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	d := net.Dialer{Timeout: 10 * time.Second}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	if _, proxy := g.proxies.Load(host); !proxy {
+		// Checked here, after the name was resolved, so that no second resolution can give another answer.
+		d.Control = func(network, addr string, _ syscall.RawConn) error {
+			ap, err := netip.ParseAddrPort(addr)
+			if err != nil {
+				return err
+			}
+			if isPrivate(ap.Addr()) && !g.serverIsPrivate(ctx) {
+				return errPrivate
+			}
+			return nil
+		}
+	}
+	return d.DialContext(ctx, network, addr)
+}
+
+// serverIsPrivate reports whether the MCP server has a private address, in which case its authorization server may too.
+func (g *guard) serverIsPrivate(ctx context.Context) bool {
+	if isLoopback(g.server) {
+		return true
+	}
+	if ip, err := netip.ParseAddr(g.server); err == nil {
+		return isPrivate(ip)
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", g.server)
+	if err != nil {
+		return false
+	}
+	for _, ip := range ips {
+		if isPrivate(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+// shared is the address space of carrier-grade NAT (RFC 6598), which net/netip does not count as private.
+var shared = netip.MustParsePrefix("100.64.0.0/10")
+
+func isPrivate(ip netip.Addr) bool {
+	ip = ip.Unmap()
+	return !ip.IsGlobalUnicast() || ip.IsPrivate() || shared.Contains(ip)
+}
