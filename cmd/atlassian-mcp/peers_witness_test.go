@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A witness stands in front of a server and counts what that accepts.
+type witness struct {
+	*httptest.Server
+
+	mu       sync.Mutex
+	accepted map[string]int // requests and notifications by method, and HTTP DELETEs
+}
+
+func newWitness(t *testing.T, origin *url.URL) *witness {
+	t.Helper()
+	w := &witness{accepted: make(map[string]int)}
+	type method struct{} // the context key for what the request is
+	proxy := httputil.NewSingleHostReverseProxy(origin)
+	proxy.Transport = &http.Transport{
+		MaxIdleConnsPerHost: 100,
+		IdleConnTimeout:     time.Second, // less than the server's, so as not to meet its closing a connection
+	}
+	proxy.ModifyResponse = func(r *http.Response) error {
+		if r.StatusCode < 400 {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.accepted[r.Request.Context().Value(method{}).(string)]++
+		}
+		return nil
+	}
+	proxy.ErrorLog = log.New(io.Discard, "", 0) // of streams that the client gave up
+	w.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		ctx := context.WithValue(r.Context(), method{}, messageMethod(r.Method, body))
+		proxy.ServeHTTP(rw, r.WithContext(ctx))
+	}))
+	t.Cleanup(w.Close)
+	return w
+}
+
+func messageMethod(httpMethod string, body []byte) string {
+	var message struct{ Method string }
+	switch httpMethod {
+	case http.MethodPost:
+		json.Unmarshal(body, &message) // what is no message has no method
+	case http.MethodDelete:
+		message.Method = http.MethodDelete
+	}
+	return message.Method
+}
+
+// compareWitnesses wants that the server was asked the same things as often. Calls
+// sent twice would show, and a session not closed.
+func compareWitnesses(t *testing.T, direct, relayed *witness) {
+	t.Helper()
+	// How often these are sent is a matter of time, and so is the number of the server's
+	// requests to answer. (GETs and answers have no method.) A server/discover meets the
+	// URL for Streamable HTTP before any other is tried.
+	exempt := []string{"", "resources/subscribe", "resources/unsubscribe", "tasks/get", "server/discover"}
+	want, got := maps.Clone(direct.accepted), maps.Clone(relayed.accepted)
+	for _, method := range exempt {
+		delete(want, method)
+		delete(got, method)
+	}
+	for _, method := range slices.Sorted(maps.Keys(want)) {
+		if got[method] != want[method] {
+			t.Errorf("the server accepted %d %s, want %d", got[method], method, want[method])
+		}
+	}
+}
