@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/remote"
+)
+
+// The rules for words on standard error:
+//
+//   - Every line starts with "atlassian-mcp: error: " or "atlassian-mcp: hint: ".
+//   - No capital at the start, no full stop at the end.
+//   - An error says what was being done and what came of it; a hint says what to do now,
+//     with the corrected command where there is one.
+//   - Nothing that may be a secret: no header values, no query values of a URL.
+
+// Exit statuses. They are part of the manual in doc.go.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// exitCode returns the exit status that err calls for.
+func exitCode(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	if _, ok := errors.AsType[*usageError](err); ok {
+		return exitUsage
+	}
+	return exitFailure
+}
+
+// printError tells the person at the terminal, or the reader of the client's log, about err.
+func printError(w io.Writer, err error) {
+	// One write, so that the lines of several goroutines do not mix.
+	text := "atlassian-mcp: error: " + plain(err.Error()) + "\n"
+	if h := hint(err); h != "" {
+		text += hintLine(h)
+	}
+	io.WriteString(w, text)
+}
+
+// hintLine returns advice as a line for standard error.
+func hintLine(advice string) string {
+	return "atlassian-mcp: hint: " + plain(advice) + "\n"
+}
+
+// plain makes text that may come from a server fit for a terminal and for anybody's eyes:
+// one line, no control characters, no query values.
+func plain(text string) string {
+	return scrub(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text))
+}
+
+// hint returns what a person can do about err, or "" if there is nothing to say.
+func hint(err error) string {
+	var (
+		usage       *usageError
+		op          *net.OpError
+		proxy       *proxyError
+		dns         *net.DNSError
+		certificate *tls.CertificateVerificationError
+		notTLS      tls.RecordHeaderError
+		status      *remote.StatusError
+		content     *remote.ContentError
+		timeout     net.Error
+	)
+	switch {
+	case errors.As(err, &usage):
+		return usage.advice
+	case errors.As(err, &proxy), errors.As(err, &op) && op.Op == "proxyconnect":
+		return "this is about the HTTP proxy, not the server: check HTTPS_PROXY, HTTP_PROXY and NO_PROXY, and the proxy's user name and password in them"
+	case errors.As(err, &dns):
+		return dnsHint(dns)
+	case errors.As(err, &certificate):
+		return certificateHint(certificate)
+	case errors.As(err, &notTLS), errors.Is(err, http.ErrSchemeMismatch):
+		return "the server does not speak TLS at this address; is the port right, or does the URL start with http://?"
+	case errors.Is(err, errRefused):
+		return "nothing listens at this address: is the server running, and is the port in the URL right?"
+	case errors.Is(err, errNetUnreachable), errors.Is(err, errHostUnreachable):
+		return "there is no route to the server: check the network connection and the VPN"
+	case errors.As(err, &status):
+		return statusHint(status)
+	case errors.As(err, &content):
+		if isHTML(content.ContentType) {
+			return "this is a web page, not an MCP server: is the URL right? A network that wants you to log in first answers like this too"
+		}
+		return "this is not how an MCP server answers: is the URL right? It often ends in /mcp, that of an older server in /sse"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return "no answer in time: check the network connection, the VPN and the proxy; --connect-timeout and --handshake-timeout allow for more time"
+	case errors.Is(err, errReset), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the server, or a proxy, VPN or firewall on the way to it, cut the connection"
+	}
+	return ""
+}
+
+// dnsHint tells a name that does not exist from a network that can't tell.
+func dnsHint(err *net.DNSError) string {
+	if err.IsNotFound {
+		return fmt.Sprintf("there is no host %q: check its spelling; on a network that reaches the internet through a proxy only, set HTTPS_PROXY", err.Name)
+	}
+	return fmt.Sprintf("the address of %q could not be looked up: check the network connection and the VPN", err.Name)
+}
+
+// certificateHint names the issuer of a certificate that is not trusted, since that tells a
+// company's TLS inspection from a server's own certificate.
+func certificateHint(err *tls.CertificateVerificationError) string {
+	var (
+		wrongHost x509.HostnameError
+		invalid   x509.CertificateInvalidError
+	)
+	switch {
+	case errors.As(err, &wrongHost):
+		return fmt.Sprintf("the certificate is for %s: is the host in the URL right?", certificateNames(wrongHost.Certificate))
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		c := invalid.Cert
+		return fmt.Sprintf("the certificate of %s is valid from %s to %s: is this computer's clock right? If it is, the server's owner must renew it",
+			certificateNames(c), c.NotBefore.Format(time.DateOnly), c.NotAfter.Format(time.DateOnly))
+	}
+	issuer := "an unknown authority"
+	if chain := err.UnverifiedCertificates; len(chain) > 0 {
+		issuer = distinguishedName(chain[len(chain)-1].Issuer)
+	}
+	return fmt.Sprintf("the certificate was issued by %s, which this computer does not trust: "+
+		"if that is your company's TLS inspection or your own server, put its CA certificate into a file and pass --ca-cert FILE", issuer)
+}
+
+// certificateNames returns the hosts that c is for, the first three of them.
+func certificateNames(c *x509.Certificate) string {
+	names := c.DNSNames
+	for _, ip := range c.IPAddresses {
+		names = append(names, ip.String())
+	}
+	switch {
+	case len(names) == 0:
+		return distinguishedName(c.Subject)
+	case len(names) > 3:
+		return strings.Join(names[:3], ", ") + " and others"
+	}
+	return strings.Join(names, ", ")
+}
+
+// distinguishedName returns the part of n that people know it by, quoted.
+func distinguishedName(n pkix.Name) string {
+	name := n.String()
+	if n.CommonName != "" {
+		name = n.CommonName
+	} else if len(n.Organization) > 0 {
+		name = n.Organization[0]
+	}
+	return fmt.Sprintf("%q", name)
+}
+
+// statusHint explains an HTTP status (RFC 9110 §15).
+func statusHint(err *remote.StatusError) string {
+	switch code := err.Status; {
+	case code == http.StatusUnauthorized:
+		return `the server wants a valid sign-in: pass one with --header "Authorization: Bearer ${TOKEN}", or check the one that you pass`
+	case code == http.StatusForbidden && isHTML(err.ContentType):
+		return "a firewall or gateway in front of the server refused the request; its web page says why"
+	case code == http.StatusForbidden:
+		return "the server knows who you are and refuses: your account, token or organization lacks a permission"
+	case code == http.StatusNotFound:
+		return "there is nothing at this path: is the URL right? It often ends in /mcp, that of an older server in /sse"
+	case code == http.StatusMethodNotAllowed:
+		return "this address takes no MCP messages: is the path of the URL right? It often ends in /mcp"
+	case code == http.StatusProxyAuthRequired:
+		return "the HTTP proxy wants a user name and a password: put them into HTTPS_PROXY, as http://user:password@host:port"
+	case code == http.StatusTooManyRequests && err.RetryAfter > 0:
+		return fmt.Sprintf("too many requests: wait for %v", err.RetryAfter)
+	case code == http.StatusTooManyRequests:
+		return "too many requests: wait a minute"
+	case code/100 == 3:
+		return "the server has moved: ask its owner for the new URL"
+	case code/100 == 5:
+		return "the server, or a gateway in front of it, is in trouble: try again later"
+	}
+	return ""
+}
+
+// isHTML reports whether a Content-Type is that of a web page.
+func isHTML(contentType string) bool {
+	return strings.HasPrefix(strings.ToLower(contentType), "text/html")
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/atlassian-mcp/atlassian-mcp/"
+
+// imports is the tree of packages: which of ours each may import. A package that is not
+// listed has no place in the house.
+var imports = map[string][]string{
+	"cmd/atlassian-mcp": {
+		"internal/atlassian", "internal/audit", "internal/auth", "internal/era", "internal/ide", "internal/jsonrpc",
+		"internal/keychain", "internal/policy", "internal/relay", "internal/remote", "internal/sandbox",
+	},
+	"internal/jsonrpc":   {},
+	"internal/remote":    {"internal/jsonrpc"},
+	"internal/era":       {"internal/jsonrpc", "internal/remote"},
+	"internal/policy":    {"internal/jsonrpc", "internal/atlassian"},
+	"internal/audit":     {"internal/jsonrpc"},
+	"internal/relay":     {"internal/jsonrpc", "internal/remote", "internal/era", "internal/policy", "internal/audit"},
+	"internal/auth":      {"internal/keychain"},
+	"internal/keychain":  {},
+	"internal/atlassian": {},
+	"internal/ide":       {},
+	"internal/sandbox":   {},
+}
+
+// doors says who may import what others have written: one dependency, one door. The longest
+// prefix of an import path counts.
+var doors = map[string][]string{
+	"github.com/spf13/cobra":             {"cmd/atlassian-mcp"},
+	"github.com/spf13/pflag":             {"cmd/atlassian-mcp"},
+	"github.com/pkg/browser":             {"cmd/atlassian-mcp"},
+	"golang.org/x/term":                  {"cmd/atlassian-mcp"},
+	"golang.org/x/sys":                   {"cmd/atlassian-mcp", "internal/keychain"},
+	"golang.org/x/oauth2":                {"internal/auth"},
+	"github.com/zalando/go-keyring":      {"internal/keychain"},
+	"github.com/gofrs/flock":             {"internal/keychain"},
+	"github.com/mark3labs/mcp-go":        {},
+	"github.com/mark3labs/mcp-go/mcp":    {"cmd/atlassian-mcp", "internal/remote", "internal/era", "internal/sandbox"},
+	"github.com/mark3labs/mcp-go/client": {"cmd/atlassian-mcp"},
+	"github.com/mark3labs/mcp-go/server": {"cmd/atlassian-mcp", "internal/sandbox"},
+	"github.com/rogpeppe/go-internal":    {}, // tests only
+}
+
+// TestImports checks what each package imports, tests aside, on each system that the
+// program is built for.
+func TestImports(t *testing.T) {
+	for _, goos := range []string{"linux", "darwin", "windows"} {
+		t.Run(goos, func(t *testing.T) {
+			for _, p := range listPackages(t, goos) {
+				name := strings.TrimPrefix(p.ImportPath, module)
+				allowed, ok := imports[name]
+				if !ok {
+					t.Errorf("package %s has no place in the tree", name)
+				}
+				for _, path := range p.Imports {
+					if ours, ok := strings.CutPrefix(path, module); ok {
+						if !slices.Contains(allowed, ours) {
+							t.Errorf("%s imports %s", name, ours)
+						}
+					} else if isThirdParty(path) && !slices.Contains(doors[door(path)], name) {
+						t.Errorf("%s imports %s, which is not its door to open", name, path)
+					}
+				}
+			}
+		})
+	}
+}
+
+// isThirdParty reports whether path is outside of the standard library: its first element
+// has a dot.
+func isThirdParty(path string) bool {
+	host, _, _ := strings.Cut(path, "/")
+	return strings.Contains(host, ".")
+}
+
+// door returns the longest key of doors that is path or one of its parents.
+func door(path string) string {
+	for {
+		if _, ok := doors[path]; ok {
+			return path
+		}
+		i := strings.LastIndex(path, "/")
+		if i < 0 {
+			return ""
+		}
+		path = path[:i]
+	}
+}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+// listPackages returns the packages of the module as they are built for goos.
+func listPackages(t *testing.T, goos string) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Imports", "../../...")
+	cmd.Env = append(os.Environ(), "GOOS="+goos, "CGO_ENABLED=0")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var packages []goPackage
+	for dec := json.NewDecoder(out); ; {
+		var p goPackage
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if len(packages) == 0 {
+		t.Error("go list found no packages")
+	}
+	return packages
+}

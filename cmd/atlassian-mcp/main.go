@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/relay"
+)
+
+func main() {
+	// Standard output carries JSON-RPC messages and nothing else: whatever a library or a
+	// child process believes to be os.Stdout is standard error from here on.
+	stdout := os.Stdout
+	os.Stdout = os.Stderr
+
+	// An unread signal is still a caught one: a write to a pipe that nobody reads must
+	// return an error, not kill the process. Ignoring it would be inherited by children.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	code := run(ctx, os.Args[1:], os.Stdin, stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run runs the command that args name and returns its exit status. It ends early when ctx
+// is done. Several goroutines may write to stderr at a time.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRootCommand()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	printError(stderr, err)
+	// A client that finds its server gone without a word shows "connection closed" at best.
+	// Stay for as long as it takes to tell it why.
+	if usage, ok := errors.AsType[*usageError](err); ok && cmd == root && !isTerminal(stdin) {
+		relay.Refuse(ctx, stdin, stdout, usage.oneLine())
+	}
+	return exitCode(err)
+}
+
+// newRootCommand returns the whole command line. The bare command is the relay.
+func newRootCommand() *cobra.Command {
+	root := newRelayCommand()
+	root.AddCommand(newDemoCommand(), newVersionCommand())
+
+	// Whoever calls run prints the error; the usage text would hide it.
+	root.SilenceErrors = true
+	root.SilenceUsage = true
+	root.SetFlagErrorFunc(flagError)
+	return root
+}

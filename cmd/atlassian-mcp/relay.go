@@ -1,0 +1,259 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/atlassian"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/relay"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/remote"
+)
+
+const relayLong = `atlassian-mcp lets an MCP client that starts local servers use a remote one. It
+passes messages between its standard input and output and the server at URL, by
+default the Atlassian Rovo MCP Server.
+
+An MCP client starts it; the client's configuration names it as the command:
+
+  {"mcpServers": {"atlassian": {"command": "atlassian-mcp"}}}
+
+URL is the address of any remote MCP server, or one of
+  v1      ` + atlassian.V1 + ` (the default)
+  authv2  ` + atlassian.AuthV2 + `
+  v2      ` + atlassian.V2
+
+const relayExample = `  atlassian-mcp --header "Authorization: Bearer ${ATLASSIAN_API_TOKEN}"
+  atlassian-mcp http://localhost:8080/mcp`
+
+// relayFlags are the flags of the bare command.
+type relayFlags struct {
+	headers          []string
+	headerFile       string
+	allowHTTP        bool
+	transport        transportFlag
+	caCert           string
+	debug            bool
+	logFile          string
+	connectTimeout   secondsFlag
+	handshakeTimeout secondsFlag
+	maxMessage       bytesFlag
+}
+
+func newRelayCommand() *cobra.Command {
+	return new(relayFlags).command()
+}
+
+// command returns the bare command, whose flags set f.
+func (f *relayFlags) command() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:       "atlassian-mcp [URL] [flags]",
+		Short:     "Connect an MCP client to a remote MCP server",
+		Long:      relayLong,
+		Example:   relayExample,
+		Version:   versionLine(),
+		Args:      cobra.ArbitraryArgs, // serverArg judges them
+		ValidArgs: atlassian.EndpointNames,
+		RunE:      f.run,
+
+		DisableFlagsInUseLine: true,
+	}
+	cmd.SetVersionTemplate("{{.Version}}\n")
+
+	f.connectTimeout = secondsFlag(10 * time.Second)
+	f.handshakeTimeout = secondsFlag(20 * time.Second)
+	f.maxMessage = 256 << 20
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringArrayVar(&f.headers, "header", nil, "send `\"Name: value\"` with every request (repeatable);\n${VAR} is taken from the environment")
+	flags.StringVar(&f.headerFile, "header-file", "", "read such headers from `FILE`, one a line; # starts a comment")
+	flags.BoolVar(&f.allowHTTP, "allow-http", false, "allow http:// to other machines, without encryption")
+	flags.Var(&f.transport, "transport", "try transports in this `ORDER`: http-first (default),\nsse-first, http-only or sse-only")
+	flags.StringVar(&f.caCert, "ca-cert", "", "trust the CA certificates in `FILE` (PEM) as well")
+	flags.Var(&f.connectTimeout, "connect-timeout", "give up connecting after this `TIME`")
+	flags.Var(&f.handshakeTimeout, "handshake-timeout", "give up on the server's first answer after this `TIME`")
+	flags.BoolVar(&f.debug, "debug", false, "log everything, not only warnings, on standard error")
+	flags.StringVar(&f.logFile, "log-file", "", "append a log of everything to `FILE`")
+	flags.Var(&f.maxMessage, "max-message", "refuse messages of more `BYTES`")
+	flags.MarkHidden("max-message")
+	cmd.RegisterFlagCompletionFunc("transport", cobra.FixedCompletions(transportNames, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+// run relays between cmd's standard streams and the server that args name.
+func (f *relayFlags) run(cmd *cobra.Command, args []string) error {
+	stdin, stdout, stderr := cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
+	log, closeLog, err := openLog(stderr, f.debug, f.logFile)
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	cfg, err := f.config(cmd, args, log)
+	if err != nil {
+		return err
+	}
+	if isTerminal(stdin) {
+		fmt.Fprintf(stderr, "atlassian-mcp: relaying JSON-RPC messages, one a line, from here to %s until end of file\n", redactURL(cfg.Remote.URL))
+		io.WriteString(stderr, hintLine("an MCP client is meant to start this command; see 'atlassian-mcp --help' and 'atlassian-mcp demo'"))
+	}
+
+	ctx, cancel := context.WithCancel(cmd.Context())
+	defer cancel()
+	if file, ok := stdout.(*os.File); ok {
+		defer watchHangup(file, cancel)()
+	}
+	cfg.Report = reporter(ctx, stderr)
+	// A client that doesn't read any more, and a signal, are how a relay ends. Some clients
+	// would show another exit status than 0 as a crash.
+	if err := relay.Run(ctx, stdin, stdout, cfg); err != nil && ctx.Err() == nil {
+		log.Warn("relay ended", "err", err)
+	}
+	return nil
+}
+
+// config returns what the flags and args ask for, but for Report. Its errors are *usageErrors.
+func (f *relayFlags) config(cmd *cobra.Command, args []string, log *slog.Logger) (relay.Config, error) {
+	server, err := serverArg(cmd, args)
+	if err != nil {
+		return relay.Config{}, err
+	}
+	address, advice := atlassian.Endpoint(server)
+	if advice != "" {
+		io.WriteString(cmd.ErrOrStderr(), hintLine(advice))
+	}
+	u, err := parseServerURL(address, f.allowHTTP)
+	if err != nil {
+		return relay.Config{}, err
+	}
+	header, err := readHeaders(f.headers, f.headerFile, os.LookupEnv)
+	if err != nil {
+		return relay.Config{}, err
+	}
+	roots, err := rootCAs(f.caCert, os.LookupEnv, log)
+	if err != nil {
+		return relay.Config{}, err
+	}
+	client := remote.NewClient(newTransport(time.Duration(f.connectTimeout), roots))
+	return relay.Config{
+		Remote: remote.Config{
+			URL:              u,
+			Transport:        remote.Transport(f.transport),
+			Do:               withoutURL(client.Do),
+			Header:           header,
+			UserAgent:        userAgent(),
+			MaxMessage:       int64(f.maxMessage),
+			HandshakeTimeout: time.Duration(f.handshakeTimeout),
+			Hint:             hint,
+			Log:              log,
+		},
+		Log: log,
+	}, nil
+}
+
+// serverArg returns the one argument of the bare command, "" if there is none.
+func serverArg(cmd *cobra.Command, args []string) (string, error) {
+	if len(args) == 0 {
+		return "", nil
+	}
+	if strings.TrimSpace(args[0]) == "" {
+		return "", &usageError{what: "the URL is empty", advice: "leave the argument out for " + atlassian.V1}
+	}
+	if name := args[0]; isWord(name) && !slices.Contains(atlassian.EndpointNames, name) {
+		return "", unknownCommand(cmd, name, atlassian.EndpointNames...)
+	}
+	if len(args) > 1 {
+		return "", &usageError{
+			what:   fmt.Sprintf("unexpected argument %q", plain(args[1])),
+			advice: "there is one URL at most; quote an argument that has spaces in it",
+		}
+	}
+	return args[0], nil
+}
+
+// reporter returns a function that prints errors on w until ctx is done, which causes some
+// itself. A server that stays away fails in the same way each time; that is said once.
+func reporter(ctx context.Context, w io.Writer) func(error) {
+	var mu sync.Mutex // guards last
+	var last string
+	return func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if text := err.Error(); text != last && ctx.Err() == nil {
+			last = text
+			printError(w, err)
+		}
+	}
+}
+
+// isTerminal reports whether r is a terminal.
+func isTerminal(r io.Reader) bool {
+	f, ok := r.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+var transportNames = []string{
+	string(remote.HTTPFirst), string(remote.SSEFirst), string(remote.HTTPOnly), string(remote.SSEOnly),
+}
+
+// A transportFlag is the value of --transport.
+type transportFlag remote.Transport
+
+func (t *transportFlag) String() string { return string(*t) }
+func (t *transportFlag) Type() string   { return "order" }
+
+func (t *transportFlag) Set(s string) error {
+	if !slices.Contains(transportNames, s) {
+		return fmt.Errorf("must be one of %s", strings.Join(transportNames, ", "))
+	}
+	*t = transportFlag(s)
+	return nil
+}
+
+// A secondsFlag is a duration, which may be given as a number of seconds too.
+type secondsFlag time.Duration
+
+func (d *secondsFlag) String() string { return time.Duration(*d).String() }
+func (d *secondsFlag) Type() string   { return "time" }
+
+func (d *secondsFlag) Set(s string) error {
+	v, err := time.ParseDuration(s)
+	if n, numErr := strconv.ParseFloat(s, 64); numErr == nil {
+		v, err = time.Duration(n*float64(time.Second)), nil
+	}
+	if err != nil || v <= 0 {
+		return fmt.Errorf("must be a time such as 10s or 1m30s, or a number of seconds")
+	}
+	*d = secondsFlag(v)
+	return nil
+}
+
+// A bytesFlag is a size in bytes, which may be given in KiB, MiB or GiB too.
+type bytesFlag int64
+
+func (b *bytesFlag) String() string { return strconv.FormatInt(int64(*b)>>20, 10) + "MiB" }
+func (b *bytesFlag) Type() string   { return "bytes" }
+
+func (b *bytesFlag) Set(s string) error {
+	number, shift := s, 0
+	for i, unit := range []string{"KiB", "MiB", "GiB"} {
+		if n, ok := strings.CutSuffix(s, unit); ok {
+			number, shift = n, 10*(i+1)
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n <= 0 || n > 1<<(62-shift) {
+		return fmt.Errorf("must be a size such as 256MiB")
+	}
+	*b = bytesFlag(n << shift)
+	return nil
+}
