@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -80,7 +81,7 @@ func (c *Client) Logout(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.dropIdlePending(ctx)
+	c.dropIdlePending(ctx, c.pendingKey())
 	err = c.cfg.Store.Delete(ctx, c.pointerKey())
 	if g != nil {
 		err = errors.Join(err, c.forget(ctx, g.key()))
@@ -98,10 +99,13 @@ func (c *Client) LogoutAll(ctx context.Context) error {
 		return err
 	}
 	for _, k := range keys {
-		if isGrantKey(k) {
+		switch {
+		case strings.HasPrefix(k, grantPrefix):
 			err = errors.Join(err, c.forget(ctx, k))
-		} else if isOurKey(k) {
+		case strings.HasPrefix(k, serverPrefix):
 			err = errors.Join(err, c.cfg.Store.Delete(ctx, k))
+		case strings.HasPrefix(k, pendingPrefix):
+			c.dropIdlePending(ctx, k)
 		}
 	}
 	c.mu.Lock()
@@ -131,7 +135,7 @@ func (c *Client) forget(ctx context.Context, key string) error {
 // Import keeps a sign-in that another program made at issuer, as if it had been made here. The authorization server must
 // be the one that Config.Server names today.
 func (c *Client) Import(ctx context.Context, s Imported) error {
-	at, err := c.discover(ctx, challenge{})
+	at, err := c.discover(ctx, c.probe(ctx))
 	if err != nil {
 		return err
 	}

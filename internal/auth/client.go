@@ -34,14 +34,14 @@ type Client struct {
 	stop context.CancelFunc
 	wg   sync.WaitGroup // flights
 
-	mu       sync.Mutex // guards what follows
-	loaded   bool       // the store has been read
-	grant    *grant     // nil if there is none; never changed in place
-	unsaved  bool       // grant could not be written to the store
-	untried  string     // access token got by renewal that the server has not accepted yet
-	tryAfter time.Time  // no renewal ahead of time before this
-	flight   *flight    // nil if there is none
-	page     string     // that waits for the user
+	mu       sync.Mutex     // guards what follows
+	loaded   bool           // the store has been read
+	grant    *grant         // nil if there is none; never changed in place
+	unsaved  bool           // grant could not be written to the store
+	untried  string         // access token got by renewal that the server has not accepted yet
+	tryAfter time.Time      // no renewal ahead of time before this
+	flight   *flight        // nil if there is none
+	page     string         // that waits for the user
 	asked    map[string]int // how often the user was asked for a set of scopes
 }
 
@@ -147,7 +147,7 @@ func (c *Client) Login(ctx context.Context) error {
 	if page != "" {
 		c.show(page)
 	}
-	n := need{login: true, interactive: true}
+	n := need{login: true, interactive: true, challenge: c.probe(ctx)}
 	if g != nil {
 		n.refused = g.AccessToken
 	}

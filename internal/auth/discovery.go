@@ -52,11 +52,8 @@ type place struct {
 	as       serverMetadata
 }
 
-// discover finds the place that ch, which may be zero, leads to.
+// discover finds the place that ch leads to, which is zero if the server's refusal said nothing.
 func (c *Client) discover(ctx context.Context, ch challenge) (*place, error) {
-	if ch == (challenge{}) {
-		ch = c.probe(ctx)
-	}
 	rm, err := c.resourceMetadata(ctx, ch.ResourceMetadata)
 	if errors.Is(err, errNoDocument) {
 		return c.discoverAtOrigin(ctx)

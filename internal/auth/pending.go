@@ -129,16 +129,18 @@ func (c *Client) closePending(ctx context.Context, p *pending, err error) {
 	c.keepPending(ctx, &closed)
 }
 
-// dropIdlePending deletes the pending sign-in unless a process is waiting for it: that one is not over.
-func (c *Client) dropIdlePending(ctx context.Context) {
+// dropIdlePending deletes the pending sign-in under key, unless a process is waiting for it: that one is not over.
+func (c *Client) dropIdlePending(ctx context.Context, key string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	unlock, err := c.cfg.Store.Lock(ctx, c.pendingKey())
+	unlock, err := c.cfg.Store.Lock(ctx, key)
 	if err != nil {
 		return
 	}
 	defer unlock()
-	c.dropPending(ctx)
+	if err := c.cfg.Store.Delete(ctx, key); err != nil {
+		c.log.Debug("pending sign-in not deleted", "err", err)
+	}
 }
 
 func (c *Client) dropPending(ctx context.Context) {

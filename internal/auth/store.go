@@ -29,12 +29,6 @@ func grantKey(issuer, resource, profile string) string {
 	return grantPrefix + digest(issuer, resource, profile)
 }
 
-func isGrantKey(key string) bool { return strings.HasPrefix(key, grantPrefix) }
-
-func isOurKey(key string) bool {
-	return isGrantKey(key) || strings.HasPrefix(key, serverPrefix) || strings.HasPrefix(key, pendingPrefix)
-}
-
 func (g *grant) key() string { return grantKey(g.Issuer, g.Resource, g.Profile) }
 
 // A pointer leads from a server to its grant, which can't be found otherwise before the server was asked.
@@ -168,7 +162,7 @@ func (c *Client) grants(ctx context.Context) ([]*grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys = slices.DeleteFunc(keys, func(k string) bool { return !isGrantKey(k) })
+	keys = slices.DeleteFunc(keys, func(k string) bool { return !strings.HasPrefix(k, grantPrefix) })
 	slices.Sort(keys)
 	var all []*grant
 	for _, k := range keys {
