@@ -40,9 +40,10 @@ var doors = map[string][]string{
 	"github.com/spf13/pflag":             {"cmd/atlassian-mcp"},
 	"github.com/pkg/browser":             {"cmd/atlassian-mcp"},
 	"golang.org/x/term":                  {"cmd/atlassian-mcp"},
-	"golang.org/x/sys":                   {"cmd/atlassian-mcp", "internal/keychain"},
+	"golang.org/x/sys":                   {"cmd/atlassian-mcp", "internal/auth", "internal/keychain"},
 	"golang.org/x/oauth2":                {"internal/auth"},
 	"github.com/zalando/go-keyring":      {"internal/keychain"},
+	"github.com/godbus/dbus":             {"internal/keychain"},
 	"github.com/gofrs/flock":             {"internal/keychain"},
 	"github.com/mark3labs/mcp-go":        {},
 	"github.com/mark3labs/mcp-go/mcp":    {"cmd/atlassian-mcp", "internal/remote", "internal/era", "internal/sandbox"},
@@ -105,7 +106,7 @@ type goPackage struct {
 // listPackages returns the packages of the module as they are built for goos.
 func listPackages(t *testing.T, goos string) []goPackage {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Imports", "../../...")
+	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Imports", "../...", "../../internal/...")
 	cmd.Env = append(os.Environ(), "GOOS="+goos, "CGO_ENABLED=0")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
