@@ -103,6 +103,13 @@ func (c *conn) newCall(m jsonrpc.Message) *call {
 	return call
 }
 
+// attend marks call as one that the client waits for, if it is.
+func (c *conn) attend(call *call) {
+	if call.isRequest() {
+		call.ctx = c.cfg.Waiting(call.ctx)
+	}
+}
+
 // written says that the next message may be written.
 func (c *call) written() { c.once.Do(func() { close(c.wrote) }) }
 
@@ -114,6 +121,7 @@ func (c *conn) Send(ctx context.Context, m jsonrpc.Message) error {
 		return nil
 	}
 	call := c.newCall(m)
+	c.attend(call)
 	c.mu.Lock()
 	for c.full(call) {
 		changed := c.changed

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
@@ -126,12 +128,16 @@ func openStreamable(ctx context.Context, cfg Config, _ *url.URL, first jsonrpc.M
 	s := newStreamable(ctx, cfg)
 	answer, err := s.start(ctx, first, func(call *call) error {
 		call.modern = first.Method != "initialize" && modernVersion(first) != ""
+		var silent atomic.Bool
+		ctx, _ := patience(call.ctx, cfg.HandshakeTimeout, func() {
+			silent.Store(true)
+			call.cancel()
+		})
+		call.ctx = ctx
 		for waited := time.Duration(0); ; {
-			silence := time.AfterFunc(cfg.HandshakeTimeout, call.cancel)
 			resp, err := s.post(nil, call)
-			inTime := silence.Stop()
 			switch {
-			case err != nil && !inTime && ctx.Err() == nil:
+			case err != nil && silent.Load():
 				return errSilent
 			case err != nil:
 				return s.lost(call, err)
@@ -159,6 +165,7 @@ func openStreamable(ctx context.Context, cfg Config, _ *url.URL, first jsonrpc.M
 func (c *conn) start(ctx context.Context, first jsonrpc.Message, send func(*call) error) (jsonrpc.Message, error) {
 	call := c.newCall(first)
 	call.answer = make(chan jsonrpc.Message, 1)
+	c.attend(call)
 	defer context.AfterFunc(ctx, call.cancel)() // while it is being opened; the stream of the answer may go on after that
 	c.mu.Lock()
 	c.expect(call)
@@ -178,4 +185,15 @@ func (c *conn) start(ctx context.Context, first jsonrpc.Message, send func(*call
 	case <-ctx.Done():
 		return jsonrpc.Message{}, ctx.Err()
 	}
+}
+
+// patience returns a context for requests, and calls giveUp if a server that has been sent one says nothing for d. The time before
+// it is sent may be that of a person who signs in, which has no limit here.
+func patience(ctx context.Context, d time.Duration, giveUp func()) (context.Context, *time.Timer) {
+	timer := time.AfterFunc(d, giveUp)
+	timer.Stop()
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteRequest:         func(httptrace.WroteRequestInfo) { timer.Reset(d) },
+		GotFirstResponseByte: func() { timer.Stop() },
+	}), timer
 }

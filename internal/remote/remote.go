@@ -61,7 +61,8 @@ type Config struct {
 	Header           http.Header                                 // added to every request
 	UserAgent        string                                      // "" means "atlassian-mcp"
 	MaxMessage       int64                                       // longest message from the server, in bytes; 0 means [jsonrpc.MaxMessage]
-	HandshakeTimeout time.Duration                               // how long the server may take to answer the first message; 0 means 20 s
+	Waiting          func(context.Context) context.Context       // marks the context of requests that the client waits for, for Do; nil means no mark
+	HandshakeTimeout time.Duration                               // how long the server may be silent before it answers the first message; 0 means 20 s
 	Hint             func(error) string                          // advice on an error, added to the answers made up here; nil means none
 	Log              *slog.Logger                                // nil means discard
 }
@@ -85,6 +86,9 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.Do == nil {
 		cfg.Do = NewClient(nil).Do
+	}
+	if cfg.Waiting == nil {
+		cfg.Waiting = func(ctx context.Context) context.Context { return ctx }
 	}
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = "atlassian-mcp"

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
@@ -46,7 +47,7 @@ func openSSE(ctx context.Context, cfg Config, u *url.URL, first jsonrpc.Message)
 	s := &sse{conn: newConn(ctx, cfg), url: u, changed: make(chan struct{})}
 	s.transport = s
 	defer context.AfterFunc(ctx, s.cancel)()
-	stream, err := s.connect()
+	stream, err := s.connect(cfg.Waiting)
 	if err != nil {
 		s.Close()
 		return nil, jsonrpc.Message{}, err
@@ -64,13 +65,21 @@ func openSSE(ctx context.Context, cfg Config, u *url.URL, first jsonrpc.Message)
 	return s.conn, answer, nil
 }
 
-// connect opens the event stream and waits for its endpoint.
-func (s *sse) connect() (*eventStream, error) {
+// connect opens the event stream and waits for its endpoint. If mark is not nil it marks the request, see Config.Waiting.
+func (s *sse) connect(mark func(context.Context) context.Context) (*eventStream, error) {
 	stream := new(eventStream)
 	stream.ctx, stream.cancel = context.WithCancel(s.ctx)
-	silence := time.AfterFunc(endpointTimeout, stream.cancel)
-	err := s.dial(stream)
-	if !silence.Stop() && err != nil && s.ctx.Err() == nil {
+	var silent atomic.Bool
+	ctx, silence := patience(stream.ctx, endpointTimeout, func() {
+		silent.Store(true)
+		stream.cancel()
+	})
+	if mark != nil {
+		ctx = mark(ctx)
+	}
+	err := s.dial(ctx, stream, silence)
+	silence.Stop()
+	if silent.Load() {
 		err = errNoEndpoint
 	}
 	if err != nil {
@@ -83,9 +92,9 @@ func (s *sse) connect() (*eventStream, error) {
 	return stream, nil
 }
 
-// dial is connect without its limit of time.
-func (s *sse) dial(stream *eventStream) error {
-	req, err := http.NewRequestWithContext(stream.ctx, http.MethodGet, s.url.String(), nil)
+// dial is connect but for what limits its time: silence, which it starts when it begins to wait for the endpoint.
+func (s *sse) dial(ctx context.Context, stream *eventStream, silence *time.Timer) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url.String(), nil)
 	if err != nil {
 		return err
 	}
@@ -102,6 +111,7 @@ func (s *sse) dial(stream *eventStream) error {
 	if mediaType(resp) != "text/event-stream" {
 		return errNoEndpoint
 	}
+	silence.Reset(endpointTimeout)
 	stream.events = newEventReader(resp.Body, s.cfg.MaxMessage)
 	for {
 		e, err := stream.events.next()
@@ -181,7 +191,7 @@ func (s *sse) reconnect() {
 		if !sleep(s.ctx, backoff(failures)) {
 			return
 		}
-		stream, err := s.connect()
+		stream, err := s.connect(nil)
 		if err == nil {
 			s.tasks.Go(func() { s.read(stream) })
 			if err = s.restart(stream); err == nil {
