@@ -481,11 +481,11 @@ func (c *conn) handOver(call *call) bool {
 // Close is part of Conn.
 func (c *conn) Close() error {
 	if c.ctx.Err() == nil {
-		ctx, cancel := context.WithTimeout(c.ctx, CloseTimeout)
+		c.cancel() // first, since whatever is still going on would take the end of the session for its loss and start another
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), CloseTimeout)
 		c.transport.hangUp(ctx)
 		cancel()
 	}
-	c.cancel()
 	c.tasks.Wait()
 	return nil
 }

@@ -74,6 +74,9 @@ func (s *streamable) exchangeIn(session *session, call *call) {
 		}
 		r := readRefusal(resp)
 		switch {
+		case session.named() && r.aboutSession() && call.m.Kind == jsonrpc.Response:
+			s.fail(call, r) // it would answer another question in another session
+			return
 		case session.named() && r.aboutSession() && !renewed && call.answer == nil:
 			// The server has refused the message, so even a tools/call may be sent again.
 			if session, err = s.renew(call.ctx, session); err != nil {
