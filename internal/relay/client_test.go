@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/relay"
 )
 
@@ -179,4 +180,13 @@ func cancelled(id any) string {
 // result returns a response.
 func result(id any, value string) string {
 	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%v,"result":%s}`, id, value)
+}
+
+func mustParse(t *testing.T, raw string) jsonrpc.Message {
+	t.Helper()
+	m, err := jsonrpc.Parse([]byte(raw))
+	if err != nil {
+		t.Fatalf("%s: %v", raw, err)
+	}
+	return m
 }
