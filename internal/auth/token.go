@@ -155,7 +155,7 @@ func (c *Client) postToken(ctx context.Context, g *grant, form url.Values) (*tok
 		return nil, errors.New("the token endpoint did not answer with a token")
 	}
 	if tr.Error != "" { // with status 200, as some do
-		return nil, &Error{Status: resp.StatusCode, Code: clip(tr.Error), Description: clip(tr.Description)}
+		return nil, classify(resp, tr.Error, tr.Description)
 	}
 	return newToken(tr.AccessToken, tr.TokenType, tr.RefreshToken, tr.Scope, tr.ExpiresIn)
 }
