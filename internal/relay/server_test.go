@@ -213,8 +213,11 @@ func listening(events string) reply {
 		for {
 			select {
 			case events := <-said:
-				if events == "" {
+				switch events {
+				case "":
 					return
+				case "break":
+					panic(http.ErrAbortHandler)
 				}
 				stream(w, r, events)
 			case <-r.Context().Done():
@@ -302,3 +305,6 @@ func unlessSession(current func() string, then reply) reply {
 		then(s, w, r)
 	}
 }
+
+// breakOff breaks the newest stream of listening.
+func (s *server) breakOff() { s.t.Helper(); s.say("break") }

@@ -45,14 +45,16 @@ type conn struct {
 	inbox   chan delivery
 	drained chan struct{} // closed after CloseSend, when nothing is left to do
 
-	mu      sync.Mutex // guards the rest
-	changed chan struct{}
-	queue   []*call            // waiting for their turn
-	bytes   int                // length of the messages in queue
-	flying  int                // requests at the server
-	open    map[string][]*call // requests whose response has not been received, by the key of their id, oldest first
-	left    int                // calls that are not over
-	closing bool               // CloseSend has been called
+	mu       sync.Mutex // guards the rest
+	changed  chan struct{}
+	queue    []*call            // waiting for their turn
+	bytes    int                // length of the messages in queue
+	flying   int                // requests at the server
+	open     map[string][]*call // requests whose response has not been received, by the key of their id, oldest first
+	left     int                // calls that are not over
+	closing  bool               // CloseSend has been called
+	answered bool               // the first message is
+	early    []jsonrpc.Message  // what came until then, and the answer, for Receive
 }
 
 // A delivery is a message on its way to Receive.
@@ -283,6 +285,7 @@ func (c *conn) settle(call *call, m jsonrpc.Message, cause error) {
 		return
 	}
 	if call.answer != nil {
+		c.keep(m)        // that of the first message is the client's too
 		call.answer <- m // has room for one, and there is only one
 		c.finish(call)
 		return
@@ -351,10 +354,42 @@ func (c *conn) checkDrained() {
 
 // deliver hands a message of the server's own to Receive.
 func (c *conn) deliver(m jsonrpc.Message) {
+	if c.keep(m) {
+		return
+	}
 	select {
 	case c.inbox <- delivery{m: m}:
 	case <-c.ctx.Done():
 	}
+}
+
+// maxEarly is how much may come before the answer to the first message. What a server says beyond that is dropped.
+const maxEarly = 1024
+
+// keep has m received when Dial has returned, if m is the answer to the first message or comes before it. It returns false otherwise.
+func (c *conn) keep(m jsonrpc.Message) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.answered {
+		return false
+	}
+	c.answered = m.Kind == jsonrpc.Response
+	if c.answered || len(c.early) < maxEarly {
+		c.early = append(c.early, m)
+	}
+	return true
+}
+
+// takeEarly returns the first message that is left of those that keep took.
+func (c *conn) takeEarly() (jsonrpc.Message, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.early) == 0 {
+		return jsonrpc.Message{}, false
+	}
+	m := c.early[0]
+	c.early = c.early[1:]
+	return m, true
 }
 
 // route takes a message that came on the stream of call, or on none in particular (nil), to whom it is for.
@@ -445,6 +480,9 @@ func (c *conn) CloseSend() {
 
 // Receive is part of Conn.
 func (c *conn) Receive(ctx context.Context) (jsonrpc.Message, error) {
+	if m, ok := c.takeEarly(); ok {
+		return m, nil
+	}
 	for {
 		var d delivery
 		select {

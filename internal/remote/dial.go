@@ -56,7 +56,6 @@ func Dial(ctx context.Context, cfg Config, first jsonrpc.Message) (Conn, error) 
 			return nil, &OpenError{Answer: answer}
 		}
 		if err == nil {
-			c.inbox <- delivery{m: answer} // has room: nothing is received before Dial returns
 			c.tasks.Go(c.dispatch)
 			return c, nil
 		}

@@ -25,7 +25,7 @@ const (
 	// for a call set a minute.
 	resumeLimit = time.Minute
 
-	// shortStream is how long a stream without events must have lasted to count as a success. A server that ends each at once doesn't mean to
+	// shortStream is how long a stream without data must have lasted to count as a success. A server that ends each at once doesn't mean to
 	// be asked again every second.
 	shortStream = 5 * time.Second
 )
@@ -45,10 +45,10 @@ type cursor struct {
 
 func newCursor() cursor { return cursor{retry: reconnectDelay} }
 
-// readEvents reads and closes a stream, the one of call unless that is nil. It returns how many events there were, and nil at a clean end.
+// readEvents reads and closes a stream, the one of call unless that is nil. It returns how many events had data, and nil at a clean end.
 func (s *streamable) readEvents(body io.ReadCloser, call *call, at *cursor) (events int, err error) {
 	defer body.Close()
-	for r := newEventReader(body, s.cfg.MaxMessage); ; events++ {
+	for r := newEventReader(body, s.cfg.MaxMessage); ; {
 		e, err := r.next()
 		var large *tooLarge
 		switch {
@@ -59,6 +59,9 @@ func (s *streamable) readEvents(body io.ReadCloser, call *call, at *cursor) (eve
 			continue
 		case err != nil:
 			return events, err
+		}
+		if len(e.Data) > 0 {
+			events++
 		}
 		if e.HasID {
 			at.id = e.ID
