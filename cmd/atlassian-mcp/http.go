@@ -46,6 +46,24 @@ func newTransport(connectTimeout time.Duration, roots *x509.CertPool) *http.Tran
 	}
 }
 
+// A tracer logs each exchange that next carries out, up to the headers of the answer.
+type tracer struct {
+	next http.RoundTripper
+	log  *slog.Logger
+}
+
+func (t tracer) RoundTrip(req *http.Request) (*http.Response, error) {
+	start := time.Now()
+	res, err := t.next.RoundTrip(req)
+	log := t.log.With("method", req.Method, "url", req.URL, "header", req.Header, "took", time.Since(start))
+	if err != nil {
+		log.Debug("no answer from the server", "err", err)
+		return nil, err
+	}
+	log.Debug("answer from the server", "status", res.StatusCode, "answer", res.Header, "protocol", res.Proto)
+	return res, nil
+}
+
 // withoutURL returns do with errors that lack the URL. net/http puts it in front of each
 // with its query, which may hold a secret, and the reader knows which server it is about.
 func withoutURL(do func(*http.Request) (*http.Response, error)) func(*http.Request) (*http.Response, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -102,6 +103,7 @@ func (f *relayFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	log.Debug("relaying", "version", buildVersion(), "url", cfg.Remote.URL, "header", cfg.Remote.Header)
 	if isTerminal(stdin) {
 		fmt.Fprintf(stderr, "atlassian-mcp: relaying JSON-RPC messages, one a line, from here to %s until end of file\n", redactURL(cfg.Remote.URL))
 		io.WriteString(stderr, hintLine("an MCP client is meant to start this command; see 'atlassian-mcp --help' and 'atlassian-mcp demo'"))
@@ -143,7 +145,11 @@ func (f *relayFlags) config(cmd *cobra.Command, args []string, log *slog.Logger)
 	if err != nil {
 		return relay.Config{}, err
 	}
-	client := remote.NewClient(newTransport(time.Duration(f.connectTimeout), roots))
+	var transport http.RoundTripper = newTransport(time.Duration(f.connectTimeout), roots)
+	if log.Enabled(cmd.Context(), slog.LevelDebug) {
+		transport = tracer{transport, log}
+	}
+	client := remote.NewClient(transport)
 	return relay.Config{
 		Remote: remote.Config{
 			URL:              u,
