@@ -55,10 +55,27 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 func newRootCommand() *cobra.Command {
 	root := newRelayCommand()
 	root.AddCommand(newDemoCommand(), newVersionCommand())
+	root.SetHelpCommand(newHelpCommand())
 
 	// Whoever calls run prints the error; the usage text would hide it.
 	root.SilenceErrors = true
 	root.SilenceUsage = true
 	root.SetFlagErrorFunc(flagError)
 	return root
+}
+
+// newHelpCommand replaces cobra's, which shows the help of the bare command for a word that
+// is no command.
+func newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Show the help of a command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			target, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownCommand(cmd.Root(), args[0])
+			}
+			return target.Help()
+		},
+	}
 }
