@@ -75,6 +75,8 @@ func newHelpCommand() *cobra.Command {
 			if err != nil || len(rest) > 0 {
 				return unknownCommand(cmd.Root(), args[0])
 			}
+			target.InitDefaultHelpFlag() // cobra adds these two when a command runs
+			target.InitDefaultVersionFlag()
 			return target.Help()
 		},
 	}
