@@ -50,14 +50,14 @@ type Config struct {
 
 	Authorization string // a fixed Authorization header (an API token); "" means OAuth
 
-	ClientID          string   // registered with the authorization server beforehand; "" means to obtain one
-	ClientSecret      string   // of ClientID, if it has one
-	ClientMetadataURL string   // an https client ID metadata document, used where the server supports that
-	ClientMetadata    Metadata // added to what dynamic registration sends (RFC 7591 §2)
-	Scope             string   // space-separated; overrides what the server asks for
-	Resource          string   // overrides the resource indicator (RFC 8707)
-	OmitResource      bool     // never sends a resource indicator, for servers that choke on it
-	AuthorizeParams   url.Values
+	ClientID          string     // registered with the authorization server beforehand; "" means to obtain one
+	ClientSecret      string     // of ClientID, if it has one
+	ClientMetadataURL string     // an https client ID metadata document, used where the server supports that
+	ClientMetadata    Metadata   // added to what dynamic registration sends (RFC 7591 §2)
+	Scope             string     // space-separated; overrides what the server asks for
+	Resource          string     // overrides the resource indicator (RFC 8707)
+	OmitResource      bool       // never sends a resource indicator, for servers that choke on it
+	AuthorizeParams   url.Values // added to the authorization request; those that a sign-in depends on are ignored
 	PinnedIssuers     []PinnedIssuer
 
 	DeviceCode        bool // signs in by device code (RFC 8628) in place of a callback

@@ -68,7 +68,9 @@ func New(cfg Config) *Client {
 // Close ends whatever is under way, but for a renewal in a process of its own, and waits for it. A sign-in page stays
 // valid: the next process waits for the same page.
 func (c *Client) Close() error {
+	c.mu.Lock() // no flight starts after this
 	c.stop()
+	c.mu.Unlock()
 	c.wg.Wait()
 	c.oauth.CloseIdleConnections()
 	return nil
@@ -198,7 +200,11 @@ func (c *Client) send(req *http.Request, g *grant) (*http.Response, error) {
 	if g != nil && g.AccessToken != "" {
 		r.Header.Set("Authorization", "Bearer "+g.AccessToken)
 	}
-	return c.server.Do(r)
+	resp, err := c.server.Do(r)
+	if err != nil {
+		return nil, withoutQuery(err)
+	}
+	return resp, nil
 }
 
 func (c *Client) doStatic(req *http.Request) (*http.Response, error) {
@@ -206,7 +212,7 @@ func (c *Client) doStatic(req *http.Request) (*http.Response, error) {
 	r.Header.Set("Authorization", c.cfg.Authorization)
 	resp, err := c.server.Do(r)
 	if err != nil {
-		return nil, err
+		return nil, withoutQuery(err)
 	}
 	if resp.StatusCode == http.StatusUnauthorized {
 		drain(resp)

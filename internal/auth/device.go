@@ -36,7 +36,7 @@ func (c *Client) loginByDevice(ctx context.Context, n need, fresh bool) (*grant,
 	octx := context.WithValue(ctx, oauth2.HTTPClient, c.oauth)
 	da, err := conf.DeviceAuth(octx, c.resourceOption(g.Resource)...)
 	if err != nil {
-		return nil, fmt.Errorf("asking for a device code: %w", redact(err, g.ClientSecret))
+		return nil, fmt.Errorf("asking for a device code: %w", translate(err, g.ClientSecret))
 	}
 	if _, err := checkURL(da.VerificationURI, c.cfg.AllowHTTP); err != nil {
 		return nil, fmt.Errorf("page for the device code: %w", err)
@@ -45,8 +45,9 @@ func (c *Client) loginByDevice(ctx context.Context, n need, fresh bool) (*grant,
 	if da.Expiry.IsZero() || da.Expiry.After(limit) {
 		da.Expiry = limit
 	}
-	c.tell(fmt.Sprintf("Open %s on any device and enter the code %s", da.VerificationURI, clip(da.UserCode)))
-	c.announce(da.VerificationURI)
+	page := pageURL(da.VerificationURI)
+	c.tell(fmt.Sprintf("Open %s on any device and enter the code %s", page, clip(da.UserCode)))
+	c.announce(page)
 	defer c.announce("")
 	ot, err := conf.DeviceAccessToken(octx, da, c.resourceOption(g.Resource)...)
 	switch {
@@ -55,7 +56,7 @@ func (c *Client) loginByDevice(ctx context.Context, n need, fresh bool) (*grant,
 	case errors.Is(err, context.DeadlineExceeded):
 		return nil, c.ignored()
 	case err != nil:
-		return nil, fmt.Errorf("waiting for the device code: %w", redact(err, da.DeviceCode, g.ClientSecret))
+		return nil, fmt.Errorf("waiting for the device code: %w", translate(err, da.DeviceCode, g.ClientSecret))
 	}
 	t, err := fromOAuth2(ot)
 	if err != nil {
@@ -86,7 +87,7 @@ func (c *Client) credentials(ctx context.Context, n need) (*grant, error) {
 	}
 	t, err := c.postToken(ctx, g, form)
 	if err != nil {
-		return nil, redact(err, c.cfg.ClientSecret)
+		return nil, err
 	}
 	t.RefreshToken = "" // RFC 6749 §4.4.3: there should be none, and the secret is as good
 	g = g.with(t, time.Now())

@@ -29,6 +29,8 @@ func checkURL(raw string, allowHTTP bool) (*url.URL, error) {
 	switch {
 	case u.Host == "" || u.Opaque != "":
 		return nil, fmt.Errorf("URL without a host: %q", raw)
+	case strings.Trim(u.Host, hostChars) != "":
+		return nil, fmt.Errorf("URL with a malformed host: %q", raw)
 	case u.User != nil:
 		return nil, errors.New("URL with a user name in it")
 	case u.Fragment != "":
@@ -37,6 +39,31 @@ func checkURL(raw string, allowHTTP bool) (*url.URL, error) {
 		return u, nil
 	}
 	return nil, fmt.Errorf("URL that is not https: %q", raw)
+}
+
+// hostChars is all that a host and port consist of, where net/url would let quotes and dollar signs pass.
+const hostChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:[]"
+
+// pageURL returns the URL of a page for a browser, given that checkURL has let it pass. What means something to a shell
+// is encoded in it: launchers are scripts, on some systems.
+func pageURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	var path strings.Builder
+	for _, c := range []byte(u.EscapedPath()) {
+		if strings.IndexByte("!$&'()*;", c) >= 0 {
+			fmt.Fprintf(&path, "%%%02X", c)
+			continue
+		}
+		path.WriteByte(c)
+	}
+	page := u.Scheme + "://" + u.Host + path.String()
+	if u.RawQuery != "" {
+		page += "?" + u.Query().Encode()
+	}
+	return page
 }
 
 // isLoopback reports whether host names this machine without asking anyone.

@@ -223,16 +223,23 @@ func (c *Client) scopes(n need, at *place) []string {
 // authorizeURL returns the page that starts a sign-in (RFC 6749 §4.1.1).
 func (c *Client) authorizeURL(g *grant, endpoint, state, verifier string) string {
 	conf := oauthConfig(g)
-	conf.Endpoint.AuthURL = endpoint
+	conf.Endpoint.AuthURL = pageURL(endpoint)
 	conf.Scopes = g.Requested
 	opts := append(c.resourceOption(g.Resource), oauth2.S256ChallengeOption(verifier))
 	if slices.Contains(g.Requested, "offline_access") {
 		opts = append(opts, oauth2.SetAuthURLParam("prompt", "consent")) // OpenID Connect Core 1.0 §11
 	}
 	for k, v := range c.cfg.AuthorizeParams {
-		opts = append(opts, oauth2.SetAuthURLParam(k, v[0]))
+		if !slices.Contains(reservedParams, k) && len(v) > 0 {
+			opts = append(opts, oauth2.SetAuthURLParam(k, v[0]))
+		}
 	}
 	return conf.AuthCodeURL(state, opts...)
+}
+
+// reservedParams are ours to set: the rest of a sign-in depends on them.
+var reservedParams = []string{
+	"client_id", "redirect_uri", "response_type", "response_mode", "state", "scope", "resource", "code_challenge", "code_challenge_method",
 }
 
 // show announces a page and opens it in the browser.

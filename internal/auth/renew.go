@@ -120,8 +120,8 @@ func launch(renewer func() *exec.Cmd, r renewal) (cmd *exec.Cmd, out *os.File, e
 	if err != nil {
 		return nil, nil, err
 	}
-	defer theirIn.Close()
 	defer in.Close()
+	defer theirIn.Close()
 	out, theirOut, err := os.Pipe()
 	if err != nil {
 		return nil, nil, err
@@ -137,9 +137,8 @@ func launch(renewer func() *exec.Cmd, r renewal) (cmd *exec.Cmd, out *os.File, e
 		out.Close()
 		return nil, nil, err
 	}
-	if _, err := in.Write(data); err != nil { // it is gone already, which listenTo notices
-		return cmd, out, nil
-	}
+	theirIn.Close()       // lest we be the one that the data waits for
+	_, _ = in.Write(data) // if the process is gone already listenTo notices
 	return cmd, out, nil
 }
 

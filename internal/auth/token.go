@@ -53,12 +53,28 @@ func (e *Error) Error() string {
 // Is makes a refusal by the user ErrDenied.
 func (e *Error) Is(target error) bool { return target == ErrDenied && e.Code == "access_denied" }
 
-// exchange trades the code of a callback for a token (RFC 6749 §4.1.3, RFC 7636 §4.5).
+// exchange trades the code of a callback for a token (RFC 6749 §4.1.3, RFC 7636 §4.5). It tries again if the server said
+// that it can't just now; a code that may have arrived is never sent twice (§4.1.2).
 func (c *Client) exchange(ctx context.Context, p *pending, code string) (*token, error) {
+	for wait := firstRetry; ; wait *= 2 {
+		t, err := c.exchangeOnce(ctx, p, code)
+		var said *Error
+		if !isTransient(err) || !errors.As(err, &said) || wait > 4*firstRetry {
+			return t, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+func (c *Client) exchangeOnce(ctx context.Context, p *pending, code string) (*token, error) {
 	opts := append(c.resourceOption(p.Grant.Resource), oauth2.VerifierOption(p.Verifier))
 	t, err := oauthConfig(&p.Grant).Exchange(context.WithValue(ctx, oauth2.HTTPClient, c.oauth), code, opts...)
 	if err != nil {
-		return nil, fmt.Errorf("exchanging the code: %w", redact(err, code, p.Verifier, p.Grant.ClientSecret))
+		return nil, fmt.Errorf("exchanging the code: %w", translate(err, code, p.Verifier, p.Grant.ClientSecret))
 	}
 	return fromOAuth2(t)
 }
@@ -118,11 +134,7 @@ func (c *Client) refresh(ctx context.Context, g *grant) (*token, error) {
 	if len(g.Requested) > 0 {
 		form.Set("scope", strings.Join(g.Requested, " "))
 	}
-	t, err := c.postToken(ctx, g, form)
-	if err != nil {
-		return nil, redact(err, g.RefreshToken, g.ClientSecret)
-	}
-	return t, nil
+	return c.postToken(ctx, g, form)
 }
 
 // postToken posts form to g's token endpoint, with the resource, and as g's client.
@@ -135,8 +147,9 @@ func (c *Client) postToken(ctx context.Context, g *grant, form url.Values) (*tok
 		return nil, err
 	}
 	defer resp.Body.Close()
+	secrets := []string{form.Get("refresh_token"), g.ClientSecret}
 	if resp.StatusCode/100 != 2 {
-		return nil, refusal(resp)
+		return nil, refusal(resp, secrets...)
 	}
 	var tr struct {
 		AccessToken  string `json:"access_token"`
@@ -155,7 +168,7 @@ func (c *Client) postToken(ctx context.Context, g *grant, form url.Values) (*tok
 		return nil, errors.New("the token endpoint did not answer with a token")
 	}
 	if tr.Error != "" { // with status 200, as some do
-		return nil, classify(resp, tr.Error, tr.Description)
+		return nil, classify(resp, tr.Error, tr.Description, secrets...)
 	}
 	return newToken(tr.AccessToken, tr.TokenType, tr.RefreshToken, tr.Scope, tr.ExpiresIn)
 }
@@ -200,19 +213,19 @@ func (c *Client) revoke(ctx context.Context, g *grant) error {
 			return err
 		}
 		if resp.StatusCode/100 != 2 {
-			err = refusal(resp)
+			err = refusal(resp, t.token, g.ClientSecret)
 		}
 		resp.Body.Close()
 		if err != nil {
-			return redact(err, t.token, g.ClientSecret)
+			return err
 		}
 	}
 	return nil
 }
 
 // refusal returns the error that a response of another status than 2xx means, which is a *TransientError if a later
-// attempt may fare better.
-func refusal(resp *http.Response) error {
+// attempt may fare better. It does not show the secrets, which a server may quote.
+func refusal(resp *http.Response, secrets ...string) error {
 	body, err := readAll(resp.Body)
 	if err != nil {
 		body = nil
@@ -222,10 +235,15 @@ func refusal(resp *http.Response) error {
 		Description string `json:"error_description"`
 	}
 	_ = json.Unmarshal(body, &e) // what is no JSON is a refusal too
-	return classify(resp, e.Error, e.Description)
+	return classify(resp, e.Error, e.Description, secrets...)
 }
 
-func classify(resp *http.Response, code, description string) error {
+func classify(resp *http.Response, code, description string, secrets ...string) error {
+	for _, s := range secrets {
+		if s != "" {
+			description = strings.NewReplacer(s, "[redacted]", url.QueryEscape(s), "[redacted]").Replace(description)
+		}
+	}
 	e := &Error{Status: resp.StatusCode, Code: clip(code), Description: clip(description)}
 	if mayPass(e.Status) || e.Code == "temporarily_unavailable" || e.Code == "server_error" || e.Code == "slow_down" {
 		return transient(e, retryAfter(resp.Header))
@@ -233,26 +251,13 @@ func classify(resp *http.Response, code, description string) error {
 	return e
 }
 
-// redact turns an error of x/oauth2, which may print a response body, into ours, and takes secrets out of the words of
-// the server, which may quote them.
-func redact(err error, secrets ...string) error {
+// translate turns an error of x/oauth2, which may print a response body, into one of ours.
+func translate(err error, secrets ...string) error {
 	var re *oauth2.RetrieveError
-	if errors.As(err, &re) {
-		err = classify(re.Response, re.ErrorCode, re.ErrorDescription)
-	}
-	var e *Error
-	var te *TransientError
 	var ue *url.Error
 	switch {
-	case errors.As(err, &e):
-		for _, s := range secrets {
-			if s != "" {
-				e.Description = strings.ReplaceAll(e.Description, s, "[redacted]")
-			}
-		}
-		return err
-	case errors.As(err, &te):
-		return err
+	case errors.As(err, &re):
+		return classify(re.Response, re.ErrorCode, re.ErrorDescription, secrets...)
 	case errors.As(err, &ue):
 		return transient(err, 0)
 	}
@@ -280,10 +285,22 @@ func mayPass(status int) bool {
 
 // transient wraps an error of the network, unless it says that the request must not be made.
 func transient(err error, after time.Duration) error {
+	err = withoutQuery(err)
 	if errors.Is(err, errPrivate) || errors.Is(err, errRedirect) || errors.Is(err, errTooLarge) || isTransient(err) {
 		return err
 	}
 	return &TransientError{Err: err, RetryAfter: after}
+}
+
+// withoutQuery takes the query out of the URL that net/http puts into its errors: it may be the target of a redirect, with
+// all that we had posted.
+func withoutQuery(err error) error {
+	ue, ok := err.(*url.Error)
+	if !ok {
+		return err
+	}
+	at, _, _ := strings.Cut(ue.URL, "?")
+	return &url.Error{Op: ue.Op, URL: at, Err: ue.Err}
 }
 
 func isTransient(err error) bool {
