@@ -177,8 +177,8 @@ func (r *relay) loop(lines <-chan line) error {
 
 // cause returns why the relay was stopped, nil if it was asked to.
 func (r *relay) cause() error {
-	if err := context.Cause(r.ctx); err != nil && !errors.Is(err, context.Canceled) {
-		return err
+	if failed, ok := errors.AsType[*outputError](context.Cause(r.ctx)); ok {
+		return failed
 	}
 	return nil
 }

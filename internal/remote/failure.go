@@ -81,9 +81,15 @@ func (e *lostError) Error() string {
 func (e *lostError) Unwrap() error { return e.cause }
 
 var (
-	errNoAnswer = errors.New("server accepted the request but sent no answer")
-	errSilent   = errors.New("server has not answered in time")
+	errNoAnswer       = errors.New("server accepted the request but sent no answer")
+	errSilent   error = silentError{}
 )
+
+// A silentError says that the server has been sent a message and has said nothing for too long. It is a context.DeadlineExceeded.
+type silentError struct{}
+
+func (silentError) Error() string        { return "server has not answered in time" }
+func (silentError) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // fail answers call with err.
 func (c *conn) fail(call *call, err error) {
