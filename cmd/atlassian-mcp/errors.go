@@ -14,6 +14,8 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/atlassian-mcp/atlassian-mcp/internal/auth"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/keychain"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/remote"
 )
 
@@ -30,6 +32,7 @@ const (
 	exitOK      = 0
 	exitFailure = 1
 	exitUsage   = 2
+	exitSignIn  = 3 // refused, or needed
 )
 
 // exitCode returns the exit status that err calls for.
@@ -39,6 +42,9 @@ func exitCode(err error) int {
 	}
 	if _, ok := errors.AsType[*usageError](err); ok {
 		return exitUsage
+	}
+	if _, ok := errors.AsType[*auth.SignInError](err); ok || errors.Is(err, auth.ErrDenied) || errors.Is(err, errSignedOut) {
+		return exitSignIn
 	}
 	return exitFailure
 }
@@ -58,15 +64,23 @@ func hintLine(advice string) string {
 	return "atlassian-mcp: hint: " + plain(advice) + "\n"
 }
 
+// sayer returns what tells the person something on w, a sentence at a time.
+func sayer(w io.Writer) func(string) {
+	return func(s string) { io.WriteString(w, "atlassian-mcp: "+unbroken(s)+"\n") }
+}
+
 // plain makes text that may come from a server fit for a terminal and for anybody's eyes:
 // one line, no control characters, no query values.
-func plain(text string) string {
-	return scrub(strings.Map(func(r rune) rune {
+func plain(text string) string { return scrub(unbroken(text)) }
+
+// unbroken makes text one line without control characters.
+func unbroken(text string) string {
+	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, text))
+	}, text)
 }
 
 // hint returns what a person can do about err, or "" if there is nothing to say.
@@ -81,8 +95,28 @@ func hint(err error) string {
 		status      *remote.StatusError
 		content     *remote.ContentError
 		timeout     net.Error
+		signIn      *auth.SignInError
+		transient   *auth.TransientError
+		static      *auth.StaticError
+		locked      *keychain.LockedError
+		slow        *keychain.TimeoutError
+		none        *keychain.NoServiceError
 	)
 	switch {
+	case errors.As(err, &signIn) && signIn.URL != "":
+		return "open " + signIn.URL + " in a browser to sign in, then try again"
+	case errors.As(err, &signIn), errors.Is(err, auth.ErrDenied), errors.Is(err, errSignedOut):
+		return "sign in with 'atlassian-mcp login'"
+	case errors.As(err, &transient):
+		return "nothing is lost, and nobody has to sign in again: try again in a minute"
+	case errors.As(err, &static):
+		return "check ATLASSIAN_EMAIL and ATLASSIAN_API_TOKEN, or the token kept by 'atlassian-mcp login --api-token': it may have expired, or an admin may not allow API tokens for this server"
+	case errors.As(err, &locked):
+		return "unlock the keychain of your desktop and try again; on a machine without a desktop, --token-store file keeps tokens in files"
+	case errors.As(err, &slow):
+		return "the keychain does not answer: look for its window, or restart it; on a machine without a desktop, --token-store file keeps tokens in files"
+	case errors.As(err, &none):
+		return "--token-store file keeps tokens in files that only you can read"
 	case errors.As(err, &usage):
 		return usage.advice
 	case errors.As(err, &proxy), errors.As(err, &op) && op.Op == "proxyconnect":

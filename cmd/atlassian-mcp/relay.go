@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/atlassian"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/auth"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/relay"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/remote"
 )
@@ -39,14 +39,9 @@ const relayExample = `  atlassian-mcp --header "Authorization: Bearer ${ATLASSIA
 
 // relayFlags are the flags of the bare command.
 type relayFlags struct {
-	headers          []string
-	headerFile       string
-	allowHTTP        bool
+	serverFlags
+	signInFlags
 	transport        transportFlag
-	caCert           string
-	debug            bool
-	logFile          string
-	connectTimeout   secondsFlag
 	handshakeTimeout secondsFlag
 	maxMessage       bytesFlag
 }
@@ -71,20 +66,15 @@ func (f *relayFlags) command() *cobra.Command {
 	}
 	cmd.SetVersionTemplate("{{.Version}}\n")
 
-	f.connectTimeout = secondsFlag(10 * time.Second)
 	f.handshakeTimeout = secondsFlag(20 * time.Second)
 	f.maxMessage = 256 << 20
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringArrayVar(&f.headers, "header", nil, "send `\"Name: value\"` with every request (repeatable);\n${VAR} is taken from the environment")
-	flags.StringVar(&f.headerFile, "header-file", "", "read such headers from `FILE`, one a line; # starts a comment")
-	flags.BoolVar(&f.allowHTTP, "allow-http", false, "allow http:// to other machines, without encryption")
+	f.signInFlags.add(flags)
+	f.addSignIn(flags)
+	f.serverFlags.add(flags)
 	flags.Var(&f.transport, "transport", "try transports in this `ORDER`: http-first (default),\nsse-first, http-only or sse-only")
-	flags.StringVar(&f.caCert, "ca-cert", "", "trust the CA certificates in `FILE` (PEM) as well")
-	flags.Var(&f.connectTimeout, "connect-timeout", "give up connecting after this `TIME`")
 	flags.Var(&f.handshakeTimeout, "handshake-timeout", "give up on the server's first answer after this `TIME`")
-	flags.BoolVar(&f.debug, "debug", false, "log everything, not only warnings, on standard error")
-	flags.StringVar(&f.logFile, "log-file", "", "append a log of everything to `FILE`")
 	flags.Var(&f.maxMessage, "max-message", "refuse messages of more `BYTES`")
 	flags.MarkHidden("max-message")
 	cmd.RegisterFlagCompletionFunc("transport", cobra.FixedCompletions(transportNames, cobra.ShellCompDirectiveNoFileComp))
@@ -99,10 +89,11 @@ func (f *relayFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer closeLog()
-	cfg, err := f.config(cmd, args, log)
+	cfg, end, err := f.config(cmd, args, log)
 	if err != nil {
 		return err
 	}
+	defer end()
 	log.Debug("relaying", "version", buildVersion(), "url", cfg.Remote.URL, "header", cfg.Remote.Header)
 	if isTerminal(stdin) {
 		fmt.Fprintf(stderr, "atlassian-mcp: relaying JSON-RPC messages, one a line, from here to %s until end of file\n", redactURL(cfg.Remote.URL))
@@ -123,39 +114,21 @@ func (f *relayFlags) run(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// config returns what the flags and args ask for, but for Report. Its errors are *usageErrors.
-func (f *relayFlags) config(cmd *cobra.Command, args []string, log *slog.Logger) (relay.Config, error) {
-	server, err := serverArg(cmd, args)
+// config returns what the flags and args ask for, but for Report, and what is to be called in the end. Its errors are *usageErrors.
+func (f *relayFlags) config(cmd *cobra.Command, args []string, log *slog.Logger) (relay.Config, func(), error) {
+	server, err := f.connect(cmd, args, log)
 	if err != nil {
-		return relay.Config{}, err
+		return relay.Config{}, nil, err
 	}
-	address, advice := atlassian.Endpoint(server)
-	if advice != "" {
-		io.WriteString(cmd.ErrOrStderr(), hintLine(advice))
-	}
-	u, err := parseServerURL(address, f.allowHTTP)
+	signIn, err := f.signInFlags.config(cmd, server, log)
 	if err != nil {
-		return relay.Config{}, err
+		return relay.Config{}, nil, err
 	}
-	header, err := readHeaders(f.headers, f.headerFile, os.LookupEnv)
-	if err != nil {
-		return relay.Config{}, err
-	}
-	roots, err := rootCAs(f.caCert, os.LookupEnv, log)
-	if err != nil {
-		return relay.Config{}, err
-	}
-	var transport http.RoundTripper = newTransport(time.Duration(f.connectTimeout), roots)
-	if log.Enabled(cmd.Context(), slog.LevelDebug) {
-		transport = tracer{transport, log}
-	}
-	client := remote.NewClient(transport)
-	return relay.Config{
+	cfg := relay.Config{
 		Remote: remote.Config{
-			URL:              u,
+			URL:              server.url,
 			Transport:        remote.Transport(f.transport),
-			Do:               withoutURL(client.Do),
-			Header:           header,
+			Header:           server.header,
 			UserAgent:        userAgent(),
 			MaxMessage:       int64(f.maxMessage),
 			HandshakeTimeout: time.Duration(f.handshakeTimeout),
@@ -163,27 +136,15 @@ func (f *relayFlags) config(cmd *cobra.Command, args []string, log *slog.Logger)
 			Log:              log,
 		},
 		Log: log,
-	}, nil
-}
-
-// serverArg returns the one argument of the bare command, "" if there is none.
-func serverArg(cmd *cobra.Command, args []string) (string, error) {
-	if len(args) == 0 {
-		return "", nil
 	}
-	if strings.TrimSpace(args[0]) == "" {
-		return "", &usageError{what: "the URL is empty", advice: "leave the argument out for " + atlassian.V1}
+	if server.header.Get("Authorization") != "" { // then who the user is has been said
+		cfg.Remote.Do = withoutURL(server.client.Do)
+		return cfg, func() {}, nil
 	}
-	if name := args[0]; isWord(name) && !slices.Contains(atlassian.EndpointNames, name) {
-		return "", unknownCommand(cmd, name, atlassian.EndpointNames...)
-	}
-	if len(args) > 1 {
-		return "", &usageError{
-			what:   fmt.Sprintf("unexpected argument %q", plain(args[1])),
-			advice: "there is one URL at most; quote an argument that has spaces in it",
-		}
-	}
-	return args[0], nil
+	s := &signer{cfg: signIn}
+	cfg.Remote.Do = withoutURL(s.Do)
+	cfg.Remote.Waiting = auth.Interactive
+	return cfg, s.Close, nil
 }
 
 // reporter returns a function that prints errors on w until ctx is done, which causes some

@@ -29,7 +29,7 @@ func configOf(t *testing.T, args ...string) (cfg relay.Config, stderr string, er
 	cmd.SetErr(&buf)
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		cfg, err = f.config(cmd, args, slog.New(slog.DiscardHandler))
+		cfg, _, err = f.config(cmd, args, slog.New(slog.DiscardHandler))
 		return err
 	}
 	err = cmd.Execute()

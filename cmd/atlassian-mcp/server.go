@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/atlassian"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/remote"
+)
+
+// serverFlags are the flags about the server and the way to it, which every command that talks to it has.
+type serverFlags struct {
+	headers        []string
+	headerFile     string
+	allowHTTP      bool
+	caCert         string
+	connectTimeout secondsFlag
+	debug          bool
+	logFile        string
+}
+
+func (f *serverFlags) add(flags *pflag.FlagSet) {
+	f.connectTimeout = secondsFlag(10 * time.Second)
+	flags.SortFlags = false
+	flags.StringArrayVar(&f.headers, "header", nil, "send `\"Name: value\"` with every request (repeatable);\n${VAR} is taken from the environment")
+	flags.StringVar(&f.headerFile, "header-file", "", "read such headers from `FILE`, one a line; # starts a comment")
+	flags.BoolVar(&f.allowHTTP, "allow-http", false, "allow http:// to other machines, without encryption")
+	flags.StringVar(&f.caCert, "ca-cert", "", "trust the CA certificates in `FILE` (PEM) as well")
+	flags.Var(&f.connectTimeout, "connect-timeout", "give up connecting after this `TIME`")
+	flags.BoolVar(&f.debug, "debug", false, "log everything, not only warnings, on standard error")
+	flags.StringVar(&f.logFile, "log-file", "", "append a log of everything to `FILE`")
+}
+
+// A connection is what the flags and args come to: where the server is and how to reach it.
+type connection struct {
+	url       *url.URL
+	header    http.Header
+	transport *http.Transport
+	client    *http.Client // over transport
+	allowHTTP bool
+}
+
+// connect returns the connection that the flags and args ask for. It sends nothing. Its errors are *usageErrors.
+func (f *serverFlags) connect(cmd *cobra.Command, args []string, log *slog.Logger) (*connection, error) {
+	server, err := serverArg(cmd, args)
+	if err != nil {
+		return nil, err
+	}
+	address, advice := atlassian.Endpoint(server)
+	if advice != "" {
+		io.WriteString(cmd.ErrOrStderr(), hintLine(advice))
+	}
+	c := &connection{allowHTTP: f.allowHTTP}
+	if c.url, err = parseServerURL(address, f.allowHTTP); err != nil {
+		return nil, err
+	}
+	if c.header, err = readHeaders(f.headers, f.headerFile, os.LookupEnv); err != nil {
+		return nil, err
+	}
+	roots, err := rootCAs(f.caCert, os.LookupEnv, log)
+	if err != nil {
+		return nil, err
+	}
+	c.transport = newTransport(time.Duration(f.connectTimeout), roots)
+	var transport http.RoundTripper = c.transport
+	if log.Enabled(cmd.Context(), slog.LevelDebug) {
+		transport = tracer{transport, log}
+	}
+	c.client = remote.NewClient(transport)
+	return c, nil
+}
+
+// serverArg returns the one argument, "" if there is none.
+func serverArg(cmd *cobra.Command, args []string) (string, error) {
+	if len(args) == 0 {
+		return "", nil
+	}
+	if strings.TrimSpace(args[0]) == "" {
+		return "", &usageError{what: "the URL is empty", advice: "leave the argument out for " + atlassian.V1}
+	}
+	if name := args[0]; isWord(name) && !slices.Contains(atlassian.EndpointNames, name) {
+		return "", unknownCommand(cmd.Root(), name, atlassian.EndpointNames...)
+	}
+	if len(args) > 1 {
+		return "", &usageError{
+			what:   fmt.Sprintf("unexpected argument %q", plain(args[1])),
+			advice: "there is one URL at most; quote an argument that has spaces in it",
+		}
+	}
+	return args[0], nil
+}

@@ -1,0 +1,277 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/pkg/browser"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/atlassian"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/auth"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/keychain"
+)
+
+// signInFlags are the flags about who the user is and where that is remembered.
+type signInFlags struct {
+	profile           string
+	clientID          string
+	clientSecret      string
+	clientMetadataURL string
+	scope             string
+	resource          string
+	callbackPort      int
+	authTimeout       secondsFlag
+	tokenStore        keychain.Kind
+	noBrowser         bool
+	deviceCode        bool
+	clientCredentials bool
+}
+
+// Environment variables that stand for flags, or for what must not be on a command line.
+const (
+	clientSecretEnv = "ATLASSIAN_MCP_CLIENT_SECRET"
+	tokenStoreEnv   = "ATLASSIAN_MCP_TOKEN_STORE"
+	emailEnv        = "ATLASSIAN_EMAIL"
+	apiTokenEnv     = "ATLASSIAN_API_TOKEN"
+)
+
+// add adds the flags that say which sign-in is meant.
+func (f *signInFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.profile, "profile", "", "use the account that is kept under `NAME`, for several\nat one server")
+	flags.TextVar(&f.tokenStore, "token-store", keychain.Auto, "keep tokens in `auto`, keychain or file")
+}
+
+// addSignIn adds the flags that say how to sign in.
+func (f *signInFlags) addSignIn(flags *pflag.FlagSet) {
+	f.authTimeout = secondsFlag(5 * time.Minute)
+	flags.BoolVar(&f.noBrowser, "no-browser", false, "print the address of the sign-in page, open no browser")
+	flags.Var(&f.authTimeout, "auth-timeout", "let a sign-in page wait for this `TIME`")
+	flags.StringVar(&f.scope, "scope", "", "ask for these `SCOPES`, space-separated, not for what the server says")
+	flags.StringVar(&f.resource, "resource", "", "ask for a token for this `URI`, not for the server's own")
+	flags.StringVar(&f.clientID, "client-id", "", "sign in as this OAuth client, registered beforehand")
+	flags.StringVar(&f.clientSecret, "client-secret", "", "its `SECRET`; better in the environment as\n"+clientSecretEnv)
+	flags.StringVar(&f.clientMetadataURL, "client-metadata-url", "", "sign in as the client that the document at this `URL` describes,\nwhere the server supports that")
+	flags.IntVar(&f.callbackPort, "callback-port", 0, "have the browser come back to this `PORT`")
+	flags.BoolVar(&f.deviceCode, "device-code", false, "sign in with a code on any device, where the server supports that")
+	flags.BoolVar(&f.clientCredentials, "client-credentials", false, "sign in as the client itself, for services")
+	for _, rare := range []string{"scope", "resource", "client-id", "client-secret", "client-metadata-url", "callback-port", "device-code", "client-credentials"} {
+		flags.MarkHidden(rare)
+	}
+}
+
+// store returns the store that the flags and the environment name.
+func (f *signInFlags) store(cmd *cobra.Command, log *slog.Logger) (*keychain.Store, error) {
+	kind := f.tokenStore
+	if text := os.Getenv(tokenStoreEnv); text != "" && !cmd.Flags().Changed("token-store") {
+		if err := kind.UnmarshalText([]byte(text)); err != nil {
+			return nil, &usageError{what: tokenStoreEnv + ": " + err.Error(), advice: "it is auto, keychain or file"}
+		}
+	}
+	return &keychain.Store{Kind: kind, Log: log}, nil
+}
+
+// config returns what the flags say about signing in to server.
+func (f *signInFlags) config(cmd *cobra.Command, server *connection, log *slog.Logger) (auth.Config, error) {
+	store, err := f.store(cmd, log)
+	if err != nil {
+		return auth.Config{}, err
+	}
+	if f.callbackPort < 0 || f.callbackPort > 65535 {
+		return auth.Config{}, &usageError{what: "--callback-port is not a port", advice: "a port is a number from 1 to 65535"}
+	}
+	say := sayer(cmd.ErrOrStderr())
+	cfg := auth.Config{
+		Server:            server.url,
+		Profile:           f.profile,
+		Store:             store,
+		OpenURL:           openURL,
+		Renewer:           renewer(cmd, server.url),
+		ClientID:          f.clientID,
+		ClientSecret:      cmp.Or(f.clientSecret, os.Getenv(clientSecretEnv)),
+		ClientMetadataURL: f.clientMetadataURL,
+		Scope:             f.scope,
+		Resource:          f.resource,
+		PinnedIssuers:     pinnedIssuers,
+		DeviceCode:        f.deviceCode,
+		ClientCredentials: f.clientCredentials,
+		CallbackPort:      f.callbackPort,
+		AuthTimeout:       time.Duration(f.authTimeout),
+		AllowHTTP:         server.allowHTTP,
+		HTTPClient:        server.client,
+		Transport:         server.transport,
+		UserAgent:         userAgent(),
+		Progress:          say,
+		Log:               log,
+	}
+	if f.noBrowser {
+		cfg.OpenURL = nil
+	}
+	cfg.Authorization, err = environmentToken(server.url, say)
+	return cfg, err
+}
+
+// pinnedIssuers are Atlassian's servers whose metadata has named another issuer than their address says.
+var pinnedIssuers = func() (pinned []auth.PinnedIssuer) {
+	for _, p := range atlassian.PinnedIssuers {
+		pinned = append(pinned, auth.PinnedIssuer{Asked: p.Asked, Answered: p.Answered})
+	}
+	return pinned
+}()
+
+// openURL shows the person a page. The browser's launcher must not write to standard output, which os.Stdout is not any more; see main.
+func openURL(url string) error {
+	browser.Stdout = os.Stderr
+	findDisplay()
+	return browser.OpenURL(url)
+}
+
+// secretFlags are not handed on to another process, whose command line anybody can read.
+var secretFlags = []string{"header", "header-file", "client-secret"}
+
+// renewer returns what starts this program again to renew the sign-in to server, see auth.Config.
+func renewer(cmd *cobra.Command, server *url.URL) func() *exec.Cmd {
+	self, err := os.Executable()
+	if err != nil {
+		return nil // and renews in this process
+	}
+	args := []string{"renew", server.String()}
+	cmd.Flags().Visit(func(flag *pflag.Flag) {
+		if known := renewFlags[flag.Name]; known && !slices.Contains(secretFlags, flag.Name) {
+			args = append(args, "--"+flag.Name+"="+flag.Value.String())
+		}
+	})
+	return func() *exec.Cmd { return exec.Command(self, args...) }
+}
+
+// renewFlags are the flags that make a difference to renewing.
+var renewFlags = map[string]bool{
+	"profile": true, "token-store": true, "resource": true, "scope": true, "client-id": true, "client-metadata-url": true,
+	"allow-http": true, "ca-cert": true, "connect-timeout": true, "log-file": true,
+}
+
+// A signer sends requests as the user: with an API token that is kept for the server, or else as auth.Client does. Which of the two is found
+// out by the first request, since a keychain may take its time.
+type signer struct {
+	cfg auth.Config
+
+	mu     sync.Mutex // guards client
+	client *auth.Client
+}
+
+// Do is remote.Config's.
+func (s *signer) Do(req *http.Request) (*http.Response, error) {
+	client, err := s.get(req.Context())
+	if err != nil {
+		return nil, err
+	}
+	return client.Do(req)
+}
+
+// get returns the client, which it makes if there is none yet.
+func (s *signer) get(ctx context.Context) (*auth.Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != nil {
+		return s.client, nil
+	}
+	cfg := s.cfg
+	if cfg.Authorization == "" && atlassian.TakesAPIToken(cfg.Server) {
+		token, err := storedToken(ctx, cfg.Store, tokenKey(cfg.Server, cfg.Profile))
+		if err != nil {
+			return nil, err
+		}
+		cfg.Authorization = token.authorization()
+	}
+	s.client = auth.New(cfg)
+	return s.client, nil
+}
+
+// Close ends the client.
+func (s *signer) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != nil {
+		s.client.Close()
+	}
+}
+
+// An apiToken is a token that the user made at id.atlassian.com, for a script or a service.
+type apiToken struct {
+	Email string `json:"email,omitempty"` // of the account; "" for a service account's token
+	Token string `json:"token"`
+}
+
+// authorization returns the header that carries t: Basic (RFC 7617) with an email address, Bearer (RFC 6750) without.
+func (t apiToken) authorization() string {
+	switch {
+	case t.Token == "":
+		return ""
+	case t.Email == "":
+		return "Bearer " + t.Token
+	}
+	req := http.Request{Header: make(http.Header)}
+	req.SetBasicAuth(t.Email, t.Token)
+	return req.Header.Get("Authorization")
+}
+
+// environmentToken returns the header that carries the API token in the environment, "" if there is none or it is not for server.
+func environmentToken(server *url.URL, say func(string)) (string, error) {
+	t := apiToken{Email: os.Getenv(emailEnv), Token: os.Getenv(apiTokenEnv)}
+	switch {
+	case t.Token == "":
+		return "", nil
+	case !atlassian.TakesAPIToken(server):
+		say(apiTokenEnv + " is ignored: it is for https://*.atlassian.com only, and this server is " + server.Host)
+		return "", nil
+	}
+	if err := t.check(); err != nil {
+		return "", &usageError{what: apiTokenEnv + ": " + err.Error(), advice: "copy it again, without line breaks"}
+	}
+	return t.authorization(), nil
+}
+
+// check returns an error if a header can't carry t.
+func (t apiToken) check() error {
+	for _, c := range t.Email + t.Token {
+		if c <= ' ' || c > '~' {
+			return errors.New("it has a space, a control character or a letter outside ASCII in it")
+		}
+	}
+	return nil
+}
+
+const tokenPrefix = "api-token "
+
+// tokenKey returns the key under which the API token for server is kept.
+func tokenKey(server *url.URL, profile string) string {
+	return tokenPrefix + server.Scheme + "://" + server.Host + " " + profile
+}
+
+// storedToken returns the API token that is kept under key, the zero value if there is none.
+func storedToken(ctx context.Context, store *keychain.Store, key string) (apiToken, error) {
+	var t apiToken
+	keys, err := store.List(ctx) // asks no keychain for what most users don't have
+	if err != nil || !slices.Contains(keys, key) {
+		return t, err
+	}
+	data, err := store.Get(ctx, key)
+	if errors.Is(err, keychain.ErrNotFound) {
+		return t, nil
+	}
+	if err == nil && json.Unmarshal(data, &t) != nil {
+		err = errors.New("the API token that is kept can't be read; keep it again with 'atlassian-mcp login --api-token'")
+	}
+	return t, err
+}
