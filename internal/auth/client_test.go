@@ -109,6 +109,7 @@ func TestManyRefusedOneRefresh(t *testing.T) {
 }
 
 func TestManyClientsOneRefresh(t *testing.T) {
+	t.Parallel()
 	w, b, dir := newWorld(t), &browser{}, t.TempDir()
 	clients := make([]*Client, 6)
 	for i := range clients {
@@ -121,6 +122,7 @@ func TestManyClientsOneRefresh(t *testing.T) {
 }
 
 func TestManyClientsOneSignIn(t *testing.T) {
+	t.Parallel()
 	w, b, dir := newWorld(t), &browser{}, t.TempDir()
 	clients := make([]*Client, 5)
 	for i := range clients {

@@ -79,11 +79,12 @@ func isLoopback(host string) bool {
 // code or a secret; each hop of a GET is checked like the first. No connection is made to a private address, unless the
 // MCP server has one itself or an HTTP proxy of the user's makes the connection.
 func newOAuthClient(cfg Config) *http.Client {
-	base := cfg.Transport
-	if base == nil {
-		base, _ = http.DefaultTransport.(*http.Transport)
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment}
+	if cfg.Transport != nil {
+		t = cfg.Transport.Clone()
+	} else if d, ok := http.DefaultTransport.(*http.Transport); ok {
+		t = d.Clone()
 	}
-	t := base.Clone()
 	g := &guard{server: cfg.Server.Hostname()}
 	if proxy := t.Proxy; proxy != nil {
 		t.Proxy = func(req *http.Request) (*url.URL, error) {

@@ -107,6 +107,7 @@ func TestDenied(t *testing.T) {
 }
 
 func TestIgnoredTab(t *testing.T) {
+	t.Parallel()
 	w, b := newWorld(t), &browser{away: true}
 	cfg := w.config(t.TempDir(), b)
 	cfg.AuthTimeout = 300 * time.Millisecond
@@ -128,6 +129,7 @@ func TestIgnoredTab(t *testing.T) {
 
 // The authorization server has forgotten our registration: it is renewed once, without a dead end.
 func TestForgottenRegistration(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name   string
 		forget func(w *world, rw http.ResponseWriter, r *http.Request) bool
@@ -266,6 +268,7 @@ func TestPastedCallback(t *testing.T) {
 }
 
 func TestDeviceCode(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.script(func() { w.meta["device_authorization_endpoint"] = w.URL + "/device" })
 	pending := true

@@ -127,6 +127,7 @@ func (p *process) kill() {
 }
 
 func TestProcessesShareOneRefresh(t *testing.T) {
+	t.Parallel()
 	w, b, dir := newWorld(t), &browser{}, t.TempDir()
 	mustCall(t, newClient(t, w.config(dir, b)), "sign in")
 	w.refuseAll()
@@ -145,6 +146,7 @@ func TestProcessesShareOneRefresh(t *testing.T) {
 }
 
 func TestProcessesShareOneSignIn(t *testing.T) {
+	t.Parallel()
 	w, dir := newWorld(t), t.TempDir()
 	procs := make([]*process, 5)
 	for i := range procs {
@@ -159,6 +161,7 @@ func TestProcessesShareOneSignIn(t *testing.T) {
 
 // A host kills the process while the authorization server is at work: what it grants is not lost.
 func TestRotationSurvivesKill(t *testing.T) {
+	t.Parallel()
 	w, b, dir := newWorld(t), &browser{}, t.TempDir()
 	mustCall(t, newClient(t, w.config(dir, b)), "sign in")
 	w.refuseAll()
@@ -180,6 +183,7 @@ func TestRotationSurvivesKill(t *testing.T) {
 
 // The renewing process dies too, before it has asked for anything: the next one does it.
 func TestRenewingProcessKilled(t *testing.T) {
+	t.Parallel()
 	w, b, dir := newWorld(t), &browser{}, t.TempDir()
 	c := newClient(t, w.config(dir, b))
 	mustCall(t, c, "sign in")
@@ -207,6 +211,7 @@ func TestRenewingProcessKilled(t *testing.T) {
 
 // The process that opened the tab is killed: the next one finishes the same tab.
 func TestSignInOfDeadProcessIsFinished(t *testing.T) {
+	t.Parallel()
 	w, b, dir := newWorld(t), &browser{}, t.TempDir()
 	owner := startRole(t, role{Name: "call", Server: w.URL + "/mcp", Dir: dir, Away: true})
 	page := owner.want(t, "page ")

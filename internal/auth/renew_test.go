@@ -60,6 +60,7 @@ func TestRefreshIsRetried(t *testing.T) {
 
 // A server that stays away is no reason to sign anybody in, nor to forget anything.
 func TestRefreshUnavailable(t *testing.T) {
+	t.Parallel()
 	w, b := newWorld(t), &browser{}
 	c := signedIn(t, w, b)
 	c.renewLimit = time.Second
@@ -115,6 +116,7 @@ func TestRefreshRefused(t *testing.T) {
 
 // What a filter on the way answers says nothing about the sign-in.
 func TestRefreshFiltered(t *testing.T) {
+	t.Parallel()
 	w, b := newWorld(t), &browser{}
 	c := signedIn(t, w, b)
 	w.refreshing(func(_ int, rw http.ResponseWriter) bool {
@@ -164,6 +166,7 @@ func TestRefreshWithoutScope(t *testing.T) {
 
 // With the first request after 80 % of its life a token is renewed; it is not used up to the end.
 func TestRenewalAheadOfTime(t *testing.T) {
+	t.Parallel()
 	w, b := newWorld(t), &browser{}
 	c := newClient(t, w.config(t.TempDir(), b))
 	mustCall(t, c, "sign in")
@@ -214,6 +217,7 @@ func TestExpiredTokenIsNotSent(t *testing.T) {
 }
 
 func TestUnusableTokens(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name  string
 		token map[string]any
@@ -252,6 +256,7 @@ func TestUnusableTokens(t *testing.T) {
 }
 
 func TestLifetimes(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		expiresIn any
 		want      time.Duration // 0 is unknown

@@ -115,12 +115,7 @@ func (c *Client) get(ctx context.Context, key string) ([]byte, error) {
 // save keeps what a sign-in yielded, then adopts it. A store that can't be written does not undo a sign-in: the token is
 // used from memory, and the user is told.
 func (c *Client) save(ctx context.Context, g *grant) {
-	// Locked, so that no renewal of the old grant overwrites the new one.
-	unlock, err := c.cfg.Store.Lock(ctx, g.key())
-	if err == nil {
-		defer unlock()
-		err = c.keep(ctx, g)
-	}
+	err := c.keep(ctx, g)
 	if err == nil {
 		data, _ := json.Marshal(pointer{g.Issuer, g.Resource}) // two strings
 		err = c.cfg.Store.Set(context.WithoutCancel(ctx), c.pointerKey(), data)
@@ -131,8 +126,8 @@ func (c *Client) save(ctx context.Context, g *grant) {
 	c.adopt(g, err != nil)
 }
 
-// keep writes g to the store. It is detached from ctx, because a token that has been issued must be kept even if nobody
-// waits for it any more; the store has a limit of its own.
+// keep writes g to the store, after any renewal of its predecessor that is under way elsewhere. It is detached from ctx,
+// because a token that has been issued must be kept even if nobody waits for it any more; the store has a limit of its own.
 func (c *Client) keep(ctx context.Context, g *grant) error {
 	return c.cfg.Store.Set(context.WithoutCancel(ctx), g.key(), g.encode())
 }

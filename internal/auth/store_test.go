@@ -27,6 +27,7 @@ func (c *Client) files(t *testing.T) []string {
 
 // A rotated token that can't be stored is used from memory; the spent one in the store is not used again.
 func TestStoreCannotBeWritten(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name  string
 		apart bool // renewal in a process of its own
@@ -171,6 +172,7 @@ func FuzzDecodeGrant(f *testing.F) {
 
 // Whatever happens, no secret is told, logged or returned in an error.
 func TestNothingSecretIsTold(t *testing.T) {
+	t.Parallel()
 	w, b := newWorld(t), &browser{}
 	var log safeBuffer
 	cfg := w.config(t.TempDir(), b)

@@ -76,6 +76,7 @@ type call struct {
 
 	// Guarded by conn.mu.
 	sent      bool // its bytes may be with the server
+	heard     bool // the server has answered them
 	flying    bool // counted in conn.flying
 	settled   bool // a response has been chosen, or none is wanted any more
 	cancelled bool
@@ -237,7 +238,7 @@ func (c *conn) begin(call *call) bool {
 	if call.cancelled {
 		return false
 	}
-	call.sent = true
+	call.sent, call.heard = true, false
 	return true
 }
 

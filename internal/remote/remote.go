@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
@@ -129,7 +130,7 @@ func NewClient(rt http.RoundTripper) *http.Client {
 
 // sameOrigin reports whether a and b have the same scheme, host and port (RFC 6454).
 func sameOrigin(a, b *url.URL) bool {
-	return a.Scheme == b.Scheme && a.Hostname() == b.Hostname() && port(a) == port(b)
+	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
 }
 
 func port(u *url.URL) string {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -123,7 +124,7 @@ func (s *sse) dial(ctx context.Context, stream *eventStream, silence *time.Timer
 		case e.Type != "endpoint":
 			continue
 		}
-		stream.endpoint, err = s.url.Parse(string(e.Data))
+		stream.endpoint, err = s.url.Parse(strings.TrimSpace(string(e.Data)))
 		if err != nil {
 			return fmt.Errorf("server named an endpoint that is no URL: %q", e.Data)
 		}

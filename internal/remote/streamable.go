@@ -138,7 +138,8 @@ func (s *streamable) post(session *session, call *call) (*http.Response, error) 
 // newPost returns a POST of call's message that is written when its turn has come and that lets the next message go when it is written.
 func newPost(c *conn, to *url.URL, call *call) (*http.Request, error) {
 	ctx := httptrace.WithClientTrace(call.ctx, &httptrace.ClientTrace{
-		WroteRequest: func(httptrace.WroteRequestInfo) { call.written() },
+		WroteRequest:         func(httptrace.WroteRequestInfo) { call.written() },
+		GotFirstResponseByte: func() { c.heard(call) },
 	})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.String(), nil)
 	if err != nil {
@@ -192,11 +193,19 @@ func (t *turnstile) Read(p []byte) (int, error) {
 
 func (t *turnstile) Close() error { return nil }
 
-// lost says of the error of an HTTP exchange whether the server may have seen the message.
+// heard notes that the server has answered what was sent of call. If Do fails after that, as it does when the answer was 401 and
+// nobody signs in, then the server has refused the message.
+func (c *conn) heard(call *call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	call.heard = true
+}
+
+// lost says of the error of an HTTP exchange whether the server may have carried out the message.
 func (c *conn) lost(call *call, err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if call.sent {
+	if call.sent && !call.heard {
 		return &lostError{err}
 	}
 	return err

@@ -86,14 +86,14 @@ var workloads = slices.Concat(
 			tries: 5,
 			rows: []row{
 				{"20,000 notifications on one stream", "k/s", "throughput", throughputBound},
+				{"    processor time", "ms", "cpu", bound{}},
 				{"    peak memory", "MiB", "peak", bound{}},
 			},
 			run: inTurn(func(tb testing.TB, c command) []float64 {
-				r := c.open(tb)
-				defer r.stop()
-				began := time.Now()
-				r.call(call{bytes: small, stream: true, notifications: notifications})
-				return []float64{notifications / ms(time.Since(began)), r.memory("VmHWM")}
+				took, processor, peak := c.do(tb, func(r *relay) {
+					r.call(call{bytes: small, stream: true, notifications: notifications})
+				})
+				return []float64{notifications / took, processor, peak}
 			}),
 		},
 	},
@@ -134,17 +134,12 @@ func calls(kind string, c call) []workload {
 		tries: 3,
 		rows: []row{
 			{fmt.Sprintf("%d small calls at a time, %s", inFlight, kind), "calls/s", "throughput", throughputBound},
-			{"    processor time per call", "µs", "cpu", bound{}},
+			{"    processor time of all", "ms", "cpu", bound{}},
 			{"    peak memory", "MiB", "peak", bound{}},
 		},
 		run: inTurn(func(tb testing.TB, command command) []float64 {
-			r := command.open(tb)
-			began := time.Now()
-			r.calls(c, concurrent, inFlight)
-			took := time.Since(began)
-			peak := r.memory("VmHWM")
-			r.stop()
-			return []float64{concurrent / took.Seconds(), 1000 * ms(r.processorTime()) / concurrent, peak}
+			took, processor, peak := command.do(tb, func(r *relay) { r.calls(c, concurrent, inFlight) })
+			return []float64{1000 * concurrent / took, processor, peak}
 		}),
 	}}
 }
@@ -156,16 +151,26 @@ func result(name string, c call) workload {
 		tries: 5,
 		rows: []row{
 			{"result of " + name, "ms", "time", latencyBound},
+			{"    processor time", "ms", "cpu", bound{}},
 			{"    peak memory", "MiB", "peak", peakBound},
 		},
 		run: inTurn(func(tb testing.TB, command command) []float64 {
-			r := command.open(tb)
-			defer r.stop()
-			began := time.Now()
-			r.call(c)
-			return []float64{ms(time.Since(began)), r.memory("VmHWM")}
+			took, processor, peak := command.do(tb, func(r *relay) { r.call(c) })
+			return []float64{took, processor, peak}
 		}),
 	}
+}
+
+// do has a relay do something in a session. It returns how long that took and the processor time of the relay from its
+// start to its end, in ms, and the most memory that it ever had, in MiB.
+func (c command) do(tb testing.TB, something func(*relay)) (took, processor, peak float64) {
+	r := c.open(tb)
+	began := time.Now()
+	something(r)
+	took = ms(time.Since(began))
+	peak = r.memory("VmHWM")
+	r.stop()
+	return took, ms(r.processorTime()), peak
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
