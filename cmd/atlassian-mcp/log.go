@@ -107,8 +107,9 @@ var anyURL = regexp.MustCompile(`https?://[^\s"'<>]+`)
 // scrub redacts each URL in text. net/http puts them into its errors.
 func scrub(text string) string {
 	return anyURL.ReplaceAllStringFunc(text, func(s string) string {
-		if u, err := url.Parse(s); err == nil {
-			return redactURL(u)
+		address := strings.TrimRight(s, ".,:;!?)]") // the sentence's, not the address's
+		if u, err := url.Parse(address); err == nil {
+			return redactURL(u) + s[len(address):]
 		}
 		return "(a malformed URL)"
 	})

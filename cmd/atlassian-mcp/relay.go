@@ -34,8 +34,9 @@ URL is the address of any remote MCP server, or one of
   authv2  ` + atlassian.AuthV2 + `
   v2      ` + atlassian.V2
 
-const relayExample = `  atlassian-mcp --header "Authorization: Bearer ${ATLASSIAN_API_TOKEN}"
-  atlassian-mcp http://localhost:8080/mcp`
+const relayExample = `  atlassian-mcp
+  atlassian-mcp authv2 --profile work
+  atlassian-mcp https://example.com/mcp --header "Authorization: Bearer ${TOKEN}"`
 
 // relayFlags are the flags of the bare command.
 type relayFlags struct {

@@ -50,7 +50,7 @@ const (
 // add adds the flags that say which sign-in is meant.
 func (f *signInFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.profile, "profile", "", "use the account that is kept under `NAME`, for several\nat one server")
-	flags.TextVar(&f.tokenStore, "token-store", keychain.Auto, "keep tokens in `auto`, keychain or file")
+	flags.TextVar(&f.tokenStore, "token-store", keychain.Auto, "keep tokens in `STORE`: keychain, file, or auto for files\nonly where there is no keychain")
 }
 
 // addSignIn adds the flags that say how to sign in.
