@@ -1,0 +1,53 @@
+// The MCP client that the conformance suite starts as "node driver.mjs URL" for
+// one scenario: the official SDK in front of "$ATLASSIAN_MCP URL". The program gets
+// a home directory of its own, and of the environment no more than the SDK passes
+// on. The exit status is 0 if all went as the scenario wants, whether that is
+// success or refusal.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { getDefaultEnvironment } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { Session } from './session.mjs';
+import { scriptFor } from './scripts.mjs';
+
+const {
+  MCP_CONFORMANCE_SCENARIO: scenario,
+  MCP_CONFORMANCE_PROTOCOL_VERSION: wire, // not set by 0.1, which knows one only
+  MCP_CONFORMANCE_CONTEXT: context = '{}',
+} = process.env;
+const url = process.argv[2];
+
+const { run, flags, env } = scriptFor(scenario, JSON.parse(context));
+const home = mkdtempSync(join(tmpdir(), 'conformance-'));
+process.on('exit', () => rmSync(home, { recursive: true, force: true }));
+
+const inherited = getDefaultEnvironment();
+const session = new Session(wire, {
+  command: process.env.ATLASSIAN_MCP,
+  args: [url, '--debug', ...flags],
+  env: {
+    ...inherited,
+    HOME: home,
+    PATH: `${fileURLToPath(new URL('bin', import.meta.url))}:${inherited.PATH}`,
+    ATLASSIAN_MCP_TOKEN_STORE: 'file',
+    CONFORMANCE_BROWSER_LOG: join(home, 'browser.log'),
+    ...env,
+  },
+});
+
+// The suite would kill the driver later, and leave the program behind.
+setTimeout(() => {
+  console.error('driver: no end in sight');
+  session.process?.kill('SIGKILL');
+  process.exit(1);
+}, 30_000).unref();
+
+try {
+  await Promise.race([session.misled, run(session, JSON.parse(context)).then(() => session.close())]);
+} catch (e) {
+  console.error(e);
+  session.process?.kill('SIGKILL');
+  process.exit(1);
+}
