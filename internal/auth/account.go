@@ -154,7 +154,10 @@ func (c *Client) Import(ctx context.Context, s Imported) error {
 	}
 	g := c.newGrant(at, r, s.Scopes)
 	g.AccessToken, g.RefreshToken = s.AccessToken, s.RefreshToken
-	g.Issued, g.Expires = time.Now(), s.Expires
+	g.Issued = time.Now()
+	if s.Expires.Before(g.Issued.Add(maxLifetime * time.Second)) {
+		g.Expires = s.Expires
+	}
 	c.save(ctx, g)
 	return nil
 }

@@ -40,7 +40,8 @@ type Config struct {
 	Profile string          // tells several accounts at one server apart
 	Store   *keychain.Store // where grants outlive the process
 
-	OpenURL func(url string) error // shows the user a page; nil means that the page is only announced
+	// OpenURL shows the user a page. It may last as long as the browser. Nil means that the page is only announced.
+	OpenURL func(url string) error
 	// Prompt asks for the address that the browser ended up at, for a browser on another machine that can't reach the
 	// callback listener. It must return when ctx is done. Nil means that nobody is asked.
 	Prompt func(ctx context.Context, page string) (callback string, err error)

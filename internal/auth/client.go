@@ -86,8 +86,11 @@ func (c *Client) Close() error {
 // The body of req, if any, must have a GetBody. Errors that are not the network's are *SignInError, *[TransientError],
 // *[StaticError], *[Error] or come from the store.
 func (c *Client) Do(req *http.Request) (*http.Response, error) {
-	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
-		return nil, errors.New("sending a request whose body can't be sent twice")
+	if req.Body != nil {
+		defer req.Body.Close() // each attempt has its own
+		if req.Body != http.NoBody && req.GetBody == nil {
+			return nil, errors.New("sending a request whose body can't be sent twice")
+		}
 	}
 	if !sameOrigin(req.URL, c.cfg.Server) {
 		return nil, fmt.Errorf("sending a request to %s with credentials for %s", origin(req.URL), origin(c.cfg.Server))
@@ -101,7 +104,7 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	for refused, stepUps := false, 0; ; {
-		resp, err := c.send(req, g)
+		resp, err := c.send(req, g.authorization())
 		if err != nil {
 			return nil, err
 		}
@@ -125,9 +128,6 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 		}
 		drain(resp)
 		if g, err = c.obtain(ctx, n); err != nil {
-			return nil, err
-		}
-		if req, err = rewind(req); err != nil {
 			return nil, err
 		}
 	}
@@ -194,11 +194,19 @@ func (c *Client) current(ctx context.Context) (*grant, error) {
 	return g, nil
 }
 
-func (c *Client) send(req *http.Request, g *grant) (*http.Response, error) {
+// send sends a copy of req with the given Authorization header, "" for none.
+func (c *Client) send(req *http.Request, authorization string) (*http.Response, error) {
 	r := req.Clone(req.Context())
+	if req.GetBody != nil {
+		body, err := req.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		r.Body = body
+	}
 	r.Header.Del("Authorization")
-	if g != nil && g.AccessToken != "" {
-		r.Header.Set("Authorization", "Bearer "+g.AccessToken)
+	if authorization != "" {
+		r.Header.Set("Authorization", authorization)
 	}
 	resp, err := c.server.Do(r)
 	if err != nil {
@@ -208,11 +216,9 @@ func (c *Client) send(req *http.Request, g *grant) (*http.Response, error) {
 }
 
 func (c *Client) doStatic(req *http.Request) (*http.Response, error) {
-	r := req.Clone(req.Context())
-	r.Header.Set("Authorization", c.cfg.Authorization)
-	resp, err := c.server.Do(r)
+	resp, err := c.send(req, c.cfg.Authorization)
 	if err != nil {
-		return nil, withoutQuery(err)
+		return nil, err
 	}
 	if resp.StatusCode == http.StatusUnauthorized {
 		drain(resp)
@@ -264,20 +270,6 @@ func (c *Client) stayAtOrigin(next func(*http.Request, []*http.Request) error) f
 		}
 		return nil
 	}
-}
-
-// rewind returns req with its body at the beginning.
-func rewind(req *http.Request) (*http.Request, error) {
-	if req.GetBody == nil {
-		return req, nil
-	}
-	body, err := req.GetBody()
-	if err != nil {
-		return nil, err
-	}
-	r := req.Clone(req.Context())
-	r.Body = body
-	return r, nil
 }
 
 // drain gives the connection back to its pool unless the rest of the body is large.

@@ -65,6 +65,14 @@ func (g *grant) encode() []byte {
 	return data
 }
 
+// authorization returns the header that g authorizes requests by (RFC 6750 §2.1), "" if g is nil or has no token.
+func (g *grant) authorization() string {
+	if g == nil || g.AccessToken == "" {
+		return ""
+	}
+	return "Bearer " + g.AccessToken
+}
+
 // expired reports whether the access token has certainly expired.
 func (g *grant) expired(now time.Time) bool { return !g.Expires.IsZero() && now.After(g.Expires) }
 

@@ -25,17 +25,21 @@ func (c *Client) signIn(ctx context.Context, n need) (*grant, error) {
 		return nil, err
 	}
 	defer unlock()
-	if g, err := c.latest(ctx); err != nil || n.metBy(g) && !g.expired(time.Now()) {
+	g, err := c.latest(ctx)
+	if err != nil || n.metBy(g) && !g.expired(time.Now()) {
 		return g, err // another process has been quicker
 	}
-	if p, err := c.readPending(ctx); err != nil || waited && p == nil && !n.login {
-		return nil, cmp.Or(err, c.ignored()) // the page of the other process, which is as good as ours
+	if waited && !n.login && (g == nil || g.AccessToken == "" || g.AccessToken == n.refused) {
+		// The page of the other process is as good as ours. If nobody finished it in its time, ours would be one too many.
+		if p, err := c.readPending(ctx); p == nil || err != nil {
+			return nil, cmp.Or(err, c.ignored())
+		}
 	}
 	login := c.login
 	if c.cfg.DeviceCode {
 		login = c.loginByDevice
 	}
-	g, err := login(ctx, n, false)
+	g, err = login(ctx, n, false)
 	if errors.Is(err, errStale) {
 		c.log.Debug("registering again", "err", err)
 		g, err = login(ctx, n, true)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/keychain"
 )
@@ -239,4 +241,28 @@ func TestSignInOfDeadProcessIsFinished(t *testing.T) {
 	if b.tabs() != 0 {
 		t.Errorf("%d more tabs", b.tabs())
 	}
+}
+
+// Nobody finishes the tab of one process: those that waited for it don't open another.
+func TestIgnoredTabIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	w, b, dir := newWorld(t), &browser{away: true}, t.TempDir()
+	var clients []*Client
+	for range 3 {
+		cfg := w.config(dir, b)
+		cfg.AuthTimeout = 3 * time.Second // more than one look at what the others do
+		clients = append(clients, newClient(t, cfg))
+	}
+	together(t, len(clients), func(i int) error {
+		err := callOK(clients[i], "x")
+		var need *SignInError
+		if !errors.As(err, &need) {
+			return fmt.Errorf("got %w, want a SignInError", err)
+		}
+		return nil
+	})
+	if b.tabs() != 1 {
+		t.Errorf("%d tabs", b.tabs())
+	}
+	w.wantCounts("register=1")
 }

@@ -174,6 +174,8 @@ var errStale = errors.New("the authorization server does not know this client an
 // that it sends to an error page never comes back to us. It returns errStale if not, and nil when in doubt: the
 // request is like that of a browser, but not the browser's, and made out for nobody.
 func (c *Client) preflight(ctx context.Context, authorize string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second) // the user is waiting for the tab
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, authorize, nil)
 	if err != nil {
 		return err

@@ -88,7 +88,7 @@ func TestRegistrationRefused(t *testing.T) {
 		{"refused", nil, func(rw http.ResponseWriter) {
 			reply(rw, 400, map[string]any{"error": "invalid_redirect_uri", "error_description": "this domain\nis not allowed"})
 		}, `"invalid_redirect_uri" (this domain is not allowed)`},
-		{"refused by a page", nil, func(rw http.ResponseWriter) { http.Error(rw, "<h1>no</h1>", 403) }, "403"},
+		{"refused by a page", nil, func(rw http.ResponseWriter) { http.Error(rw, "<h1>no</h1>", http.StatusForbidden) }, "403"},
 		{"no client ID", nil, func(rw http.ResponseWriter) { reply(rw, 201, map[string]any{}) }, "no client ID"},
 		{"unknown method", nil, func(rw http.ResponseWriter) {
 			reply(rw, 201, map[string]any{"client_id": "x", "token_endpoint_auth_method": "private_key_jwt"})
