@@ -183,12 +183,12 @@ func TestGoldenServerRequests(t *testing.T) {
 				s.script["slow"] = after(ready, then)
 				c.write(call(id, "slow"))
 				synctest.Wait()
-				s.message(form)
-				c.want(form)
 				for _, frame := range []string{
 					`{"jsonrpc":"2.0","id":` + id + `,"result":{"yours":9007199254740993}}`,
 					`{"error":{"code":-1,"message":"no","data":1e400},"id":` + id + `,"jsonrpc":"2.0"}`,
 				} {
+					s.message(form)
+					c.want(form)
 					c.write(frame)
 					c.quiet()
 					wantBody(t, s, "response", frame)

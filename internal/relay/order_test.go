@@ -118,8 +118,9 @@ func TestOrderPiped(t *testing.T) {
 func TestOrderLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ready := make(chan struct{})
-		s := newServer(t, script{"slow": after(ready, answer(`{}`))})
+		s := newServer(t, script{"slow": after(ready, answer(`{}`)), "GET": listening(data(`{"jsonrpc":"2.0","id":1,"method":"roots/list"}`))})
 		c := connect(t, s)
+		c.want(`{"jsonrpc":"2.0","id":1,"method":"roots/list"}`)
 		var calls, want []string
 		for i := 1; i <= 500; i++ {
 			calls = append(calls, call(i, "slow"))

@@ -25,7 +25,7 @@ type server struct {
 
 	mu      sync.Mutex // guards the rest
 	seen    []request
-	streams []chan string // the open streams of listening, oldest first
+	streams []*openStream // of listening, oldest first
 	closed  bool
 }
 
@@ -188,7 +188,16 @@ func (s *server) say(events string) {
 	}
 	stream := s.streams[len(s.streams)-1]
 	s.mu.Unlock()
-	stream <- events
+	select {
+	case stream.said <- events:
+	case <-stream.gone:
+	}
+}
+
+// An openStream is one that say can write on.
+type openStream struct {
+	said chan string
+	gone <-chan struct{} // closed when nobody reads it any more
 }
 
 // message writes a message on the newest stream of listening.
@@ -200,19 +209,19 @@ func (s *server) hangUp() { s.t.Helper(); s.say("") }
 // listening opens a stream that begins with events and goes on with what say says.
 func listening(events string) reply {
 	return func(s *server, w http.ResponseWriter, r request) {
-		said := make(chan string)
+		open := &openStream{make(chan string), r.Context().Done()}
 		s.mu.Lock()
-		s.streams = append(s.streams, said)
+		s.streams = append(s.streams, open)
 		s.mu.Unlock()
 		defer func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			s.streams = slices.DeleteFunc(s.streams, func(c chan string) bool { return c == said })
+			s.streams = slices.DeleteFunc(s.streams, func(other *openStream) bool { return other == open })
 		}()
 		stream(w, r, events)
 		for {
 			select {
-			case events := <-said:
+			case events := <-open.said:
 				switch events {
 				case "":
 					return
@@ -220,7 +229,7 @@ func listening(events string) reply {
 					panic(http.ErrAbortHandler)
 				}
 				stream(w, r, events)
-			case <-r.Context().Done():
+			case <-open.gone:
 				return
 			}
 		}

@@ -55,6 +55,7 @@ type conn struct {
 	closing  bool               // CloseSend has been called
 	answered bool               // the first message is
 	early    []jsonrpc.Message  // what came until then, and the answer, for Receive
+	asked    map[string]int     // requests of the server's in its present session that the client has not answered, by the key of their id
 }
 
 // A delivery is a message on its way to Receive.
@@ -95,6 +96,7 @@ func newConn(ctx context.Context, cfg Config) *conn {
 		drained: make(chan struct{}),
 		changed: make(chan struct{}),
 		open:    make(map[string][]*call),
+		asked:   make(map[string]int),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return c
@@ -407,6 +409,9 @@ func (c *conn) route(m jsonrpc.Message, on *call) {
 			c.cfg.Log.Warn("server sent a request, which its protocol version forbids", "method", m.Method)
 			return
 		}
+		c.mu.Lock()
+		c.asked[m.ID.Key()]++
+		c.mu.Unlock()
 		c.deliver(m)
 	case jsonrpc.Response:
 		if call, onAnswer := c.owed(m, on); call != nil {
@@ -423,6 +428,28 @@ func (c *conn) route(m jsonrpc.Message, on *call) {
 	default:
 		c.cfg.Log.Warn("server sent JSON that is no message")
 	}
+}
+
+// wanted reports whether the server still wants m, the client's response to a request of the server's. In another session than the one that
+// asked, it could be taken for the answer to something else.
+func (c *conn) wanted(m jsonrpc.Message) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := m.ID.Key()
+	if c.asked[key] == 0 {
+		return false
+	}
+	if c.asked[key]--; c.asked[key] == 0 {
+		delete(c.asked, key)
+	}
+	return true
+}
+
+// unask says that the session is lost in which the server has asked what it has.
+func (c *conn) unask() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.asked)
 }
 
 // owed returns the request that the response m answers, and who wants to see the answer.

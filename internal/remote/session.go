@@ -126,6 +126,7 @@ func (s *streamable) renewUntil(lost *session) {
 
 // restart begins a session as the client began the first one, and tells the server again what it has forgotten.
 func (s *streamable) restart(ctx context.Context) (*session, error) {
+	s.unask()
 	var session *session
 	answer, err := s.ask(ctx, s.hand.opening().WithID(s.hand.newID()), func(call *call) {
 		resp, err := s.post(nil, call)

@@ -25,6 +25,8 @@ type sse struct {
 	url  *url.URL
 	hand handshake
 
+	wanting chan struct{} // has room for one; full if a message waits for a stream
+
 	streamMu sync.Mutex    // guards the rest
 	stream   *eventStream  // nil while there is none
 	changed  chan struct{} // closed when stream changes
@@ -45,7 +47,7 @@ var errNoEndpoint = errors.New("server sent no endpoint event")
 
 // openSSE opens a session by HTTP+SSE at u. It returns the response to first, which may be an error of JSON-RPC's.
 func openSSE(ctx context.Context, cfg Config, u *url.URL, first jsonrpc.Message) (*conn, jsonrpc.Message, error) {
-	s := &sse{conn: newConn(ctx, cfg), url: u, changed: make(chan struct{})}
+	s := &sse{conn: newConn(ctx, cfg), url: u, wanting: make(chan struct{}, 1), changed: make(chan struct{})}
 	s.transport = s
 	defer context.AfterFunc(ctx, s.cancel)()
 	stream, err := s.connect(cfg.Waiting)
@@ -179,6 +181,7 @@ func (s *sse) lose(stream *eventStream, cause error) {
 	s.streamMu.Lock()
 	defer s.streamMu.Unlock()
 	if s.stream == stream {
+		s.unask()
 		s.stream, s.trouble = nil, lost
 		if s.ctx.Err() == nil {
 			s.tasks.Go(s.reconnect)
@@ -189,7 +192,13 @@ func (s *sse) lose(stream *eventStream, cause error) {
 // reconnect opens streams until one works.
 func (s *sse) reconnect() {
 	for failures := 0; ; failures++ {
-		if !sleep(s.ctx, backoff(failures)) {
+		delay := time.NewTimer(backoff(failures))
+		select {
+		case <-delay.C:
+		case <-s.wanting:
+			delay.Stop()
+		case <-s.ctx.Done():
+			delay.Stop()
 			return
 		}
 		stream, err := s.connect(nil)
@@ -261,15 +270,21 @@ func (s *sse) wait(ctx context.Context, old *eventStream) (*eventStream, error) 
 	defer patience.Stop()
 	for {
 		s.streamMu.Lock()
-		stream, changed, trouble := s.stream, s.changed, s.trouble
+		stream, changed := s.stream, s.changed
 		s.streamMu.Unlock()
 		if stream != nil && stream != old {
 			return stream, nil
 		}
 		select {
+		case s.wanting <- struct{}{}:
+		default:
+		}
+		select {
 		case <-changed:
 		case <-patience.C:
-			return nil, cmp.Or(trouble, errSilent)
+			s.streamMu.Lock()
+			defer s.streamMu.Unlock()
+			return nil, cmp.Or(s.trouble, errSilent)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -286,6 +301,10 @@ func (s *sse) exchange(call *call) {
 			return
 		}
 		stream = next
+		if call.m.Kind == jsonrpc.Response && !s.wanted(call.m) {
+			s.cfg.Log.Debug("client answered what the server has not asked", "id", call.m.ID)
+			return
+		}
 		if s.exchangeOn(stream, call) {
 			return
 		}

@@ -53,7 +53,11 @@ func (s *streamable) exchange(call *call) {
 		call.modern = true
 		s.mu.Unlock()
 	}
-	if session == nil && urgent(call) {
+	switch {
+	case call.m.Kind == jsonrpc.Response && !s.wanted(call.m):
+		s.cfg.Log.Debug("client answered what the server has not asked", "id", call.m.ID)
+		return
+	case session == nil && urgent(call):
 		return // only a session asks its client anything, or is told of a cancellation
 	}
 	s.exchangeIn(session, call)
