@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { getDefaultEnvironment } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { Session } from './session.mjs';
-import { scriptFor } from './scripts.mjs';
+import { scriptFor } from './scenarios.mjs';
 
 const {
   MCP_CONFORMANCE_SCENARIO: scenario,
@@ -21,7 +21,7 @@ const url = process.argv[2];
 
 const { run, flags, env } = scriptFor(scenario, JSON.parse(context));
 const home = mkdtempSync(join(tmpdir(), 'conformance-'));
-process.on('exit', () => rmSync(home, { recursive: true, force: true }));
+process.on('exit', () => rmSync(home, { recursive: true, force: true, maxRetries: 5 }));
 
 const inherited = getDefaultEnvironment();
 const session = new Session(wire, {
