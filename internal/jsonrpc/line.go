@@ -118,9 +118,9 @@ func trim(line []byte) []byte {
 
 // A Writer writes messages, a line each. It may be used by several goroutines at once: lines never mix.
 type Writer struct {
-	mu   sync.Mutex // guards w and line
-	w    io.Writer
-	line []byte
+	mu    sync.Mutex // guards the rest
+	w     io.Writer
+	lines []byte
 }
 
 // NewWriter returns a Writer that writes to w.
@@ -128,25 +128,43 @@ func NewWriter(w io.Writer) *Writer {
 	return &Writer{w: w}
 }
 
-// shortLine is the length, in bytes, up to which a message and its newline are copied together so that they take one write.
-const shortLine = 32 << 10
+// shortLines is the length, in bytes, up to which messages and their newlines are copied together so that they take one write.
+const shortLines = 32 << 10
 
-// Write writes m and a newline. Line breaks between the tokens of m are left out, since they would end the line; no other byte changes.
-func (w *Writer) Write(m Message) error {
-	raw := m.Raw
-	if m.lines {
-		raw = unbroken(raw)
-	}
+// Write writes each message and a newline, short ones together. Line breaks between the tokens of a message are left out, since they would end the
+// line; no other byte changes.
+func (w *Writer) Write(messages ...Message) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(raw) > shortLine {
-		if _, err := w.w.Write(raw); err != nil {
-			return err
+	w.lines = w.lines[:0]
+	for _, m := range messages {
+		raw := m.Raw
+		if m.lines {
+			raw = unbroken(raw)
 		}
-		raw = nil
+		if len(w.lines)+len(raw) > shortLines {
+			if err := w.flush(); err != nil {
+				return err
+			}
+		}
+		if len(raw) > shortLines { // not worth a copy
+			if _, err := w.w.Write(raw); err != nil {
+				return err
+			}
+			raw = nil
+		}
+		w.lines = append(append(w.lines, raw...), '\n')
 	}
-	w.line = append(append(w.line[:0], raw...), '\n')
-	_, err := w.w.Write(w.line)
+	return w.flush()
+}
+
+// flush writes what has been put together. w.mu is held.
+func (w *Writer) flush() error {
+	if len(w.lines) == 0 {
+		return nil
+	}
+	_, err := w.w.Write(w.lines)
+	w.lines = w.lines[:0]
 	return err
 }
 

@@ -23,22 +23,21 @@ func (e *SyntaxError) Error() string {
 // have been thrown away, which is how a message over the limit still gets its answer.
 type scanner struct {
 	state   state
-	text    string   // inWord: the rest of true, false or null
-	hex     int      // inHex: digits still to come
-	key     bool     // inString: the string is a member's name
-	base    int64    // offset of the piece being read
-	depth   int      // open objects and arrays
-	objects bitmap   // bit i is set if the container at depth i+1 is an object
-	first   byte     // first byte of the value
-	field   field    // of the outermost member being read
-	taking  taking   // what for the token being read is kept
-	from    int      // where it begins in this piece
-	taken   []byte   // what earlier pieces held of it
-	space   [64]byte // taken's first home
+	text    string // inWord: the rest of true, false or null
+	hex     int    // inHex: digits still to come
+	key     bool   // inString: the string is a member's name
+	base    int64  // offset of the piece being read
+	depth   int    // open objects and arrays
+	objects bitmap // bit i is set if the container at depth i+1 is an object
+	first   byte   // first byte of the value
+	field   field  // of the outermost member being read
+	taking  taking // what for the token being read is kept
+	from    int    // where it begins in this piece
+	taken   []byte // what earlier pieces held of it
 
-	id             []byte
+	id             string
 	idStart, idEnd int64
-	method         []byte
+	method         string
 	has            [fields]bool
 	lines          bool
 }
@@ -315,7 +314,7 @@ func (s *scanner) endName(p []byte, i int) {
 
 func fieldOf(name []byte) field {
 	if bytes.IndexByte(name, '\\') >= 0 {
-		name = []byte(`"` + unquote(name) + `"`)
+		name = []byte(`"` + unquote(string(name)) + `"`)
 	}
 	switch string(name) {
 	case `"id"`:
@@ -387,7 +386,7 @@ func (s *scanner) number(c byte, i int) (more bool, err error) {
 
 // take begins to keep a token at p[i] of this piece.
 func (s *scanner) take(what taking, i int) {
-	s.taking, s.from, s.taken = what, i, s.space[:0]
+	s.taking, s.from, s.taken = what, i, s.taken[:0]
 }
 
 // token ends it before p[i]. Its bytes are good until the next take or write.
@@ -401,8 +400,8 @@ func (s *scanner) token(p []byte, i int) []byte {
 }
 
 // took is token for bytes that stay.
-func (s *scanner) took(p []byte, i int) []byte {
-	return append([]byte(nil), s.token(p, i)...)
+func (s *scanner) took(p []byte, i int) string {
+	return string(s.token(p, i))
 }
 
 func (s *scanner) fail(i int, reason string) error {
@@ -410,29 +409,34 @@ func (s *scanner) fail(i int, reason string) error {
 }
 
 // unquote decodes a JSON string that is known to be valid.
-func unquote(quoted []byte) string {
-	for _, c := range quoted {
-		if c == '\\' || c >= 0x80 {
+func unquote(quoted string) string {
+	for i := range len(quoted) {
+		if c := quoted[i]; c == '\\' || c >= 0x80 {
 			var text string
-			json.Unmarshal(quoted, &text)
+			json.Unmarshal([]byte(quoted), &text)
 			return text
 		}
 	}
-	return string(quoted[1 : len(quoted)-1])
+	return quoted[1 : len(quoted)-1]
 }
 
-// plain returns how many bytes p has before the first quote, backslash or control character, eight at a time: a message is mostly
-// text. See "Bit Twiddling Hacks", hasless and haszero, for the arithmetic; the lowest bit that it finds is exact.
+// plain returns how many bytes p has before the first quote, control character or escape other than the two-byte ones, eight at a
+// time: a message is mostly text. See "Bit Twiddling Hacks", hasless and haszero, for the arithmetic; the lowest bit that it finds is exact.
 func plain(p []byte) int {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	i := 0
-	for ; i+8 <= len(p); i += 8 {
+	for i+8 <= len(p) {
 		w := binary.LittleEndian.Uint64(p[i:])
-		quote, slash := w^(ones*'"'), w^(ones*'\\')
-		found := ((w - ones*0x20) &^ w) | ((quote - ones) &^ quote) | ((slash - ones) &^ slash)
-		if found &= highs; found != 0 {
-			return i + bits.TrailingZeros64(found)/8
+		found := ((w - ones*0x20) | ((w ^ ones*'"') - ones) | ((w ^ ones*'\\') - ones)) &^ w & highs
+		if found == 0 {
+			i += 8
+			continue
 		}
+		i += bits.TrailingZeros64(found) / 8
+		if p[i] != '\\' || i+1 == len(p) || !short[p[i+1]] {
+			return i
+		}
+		i += 2
 	}
 	for ; i < len(p); i++ {
 		if c := p[i]; c == '"' || c == '\\' || c < 0x20 {
@@ -442,18 +446,33 @@ func plain(p []byte) int {
 	return i
 }
 
-// A bitmap is a set of small integers.
-type bitmap []uint64
+// short is what may follow a backslash, but for u.
+var short = [256]bool{'"': true, '\\': true, '/': true, 'b': true, 'f': true, 'n': true, 'r': true, 't': true}
 
-func (b bitmap) get(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
+// A bitmap is a set of integers. The first 64, which are all that most messages need, take no memory of their own.
+type bitmap struct {
+	first uint64
+	more  []uint64
+}
+
+func (b *bitmap) get(i int) bool {
+	if i < 64 {
+		return b.first&(1<<i) != 0
+	}
+	return b.more[i/64-1]&(1<<(i%64)) != 0
+}
 
 func (b *bitmap) set(i int, v bool) {
-	if i/64 == len(*b) {
-		*b = append(*b, 0)
+	w := &b.first
+	if i >= 64 {
+		if i/64-1 == len(b.more) {
+			b.more = append(b.more, 0)
+		}
+		w = &b.more[i/64-1]
 	}
 	if v {
-		(*b)[i/64] |= 1 << (i % 64)
+		*w |= 1 << (i % 64)
 	} else {
-		(*b)[i/64] &^= 1 << (i % 64)
+		*w &^= 1 << (i % 64)
 	}
 }
