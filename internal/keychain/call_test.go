@@ -131,6 +131,9 @@ func TestLockOutlivesTimeout(t *testing.T) {
 		if err := another.Set(t.Context(), "key", []byte("new")); class(err) != "timeout" {
 			t.Errorf("Set by another Store: %v; want a TimeoutError", err)
 		}
+		if err := s.Set(t.Context(), "other key", []byte("new")); class(err) != "timeout" {
+			t.Errorf("Set of another key, while the abandoned Set has the turn: %v; want a TimeoutError", err)
+		}
 		if err := lock(another, "other key"); err != nil {
 			t.Errorf("Lock of another key: %v", err)
 		}

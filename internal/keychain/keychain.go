@@ -218,7 +218,7 @@ func (s *Store) Backend(ctx context.Context) (Backend, error) {
 	defer cancel()
 	var b Backend
 	var locked string
-	err := s.os().run(ctx, nil, func() (err error) {
+	err := s.sys().run(ctx, nil, func() (err error) {
 		b, locked, err = s.choose(ctx)
 		return err
 	})
@@ -233,7 +233,7 @@ func (s *Store) Backend(ctx context.Context) (Backend, error) {
 
 // do calls f with the vault in use, holding l if that is not nil, and gives up on f when ctx ends.
 func (s *Store) do(ctx context.Context, l *lock, f func(vault) error) error {
-	return s.os().run(ctx, l, func() error {
+	return s.sys().run(ctx, l, func() error {
 		b, _, err := s.choose(ctx)
 		if err != nil {
 			return err
@@ -245,7 +245,7 @@ func (s *Store) do(ctx context.Context, l *lock, f func(vault) error) error {
 		if b.Kind == File {
 			return f(files{dir, s.service(), s.log()})
 		}
-		return f(pieces{system: s.os(), dir: dir, service: s.service(), log: s.log()})
+		return f(pieces{system: s.sys(), dir: dir, service: s.service(), log: s.log()})
 	})
 }
 
@@ -263,8 +263,8 @@ func (s *Store) choose(ctx context.Context) (b Backend, locked string, err error
 		return *auto, "", nil
 	}
 
-	b = Backend{Kind: Keychain, Name: s.os().name}
-	locked, err = s.os().look(ctx)
+	b = Backend{Kind: Keychain, Name: s.sys().name}
+	locked, err = s.sys().look(ctx)
 	if none, ok := errors.AsType[*NoServiceError](err); ok && s.Kind == Auto && auto == nil {
 		dir, err := s.dir()
 		if err != nil {
@@ -310,7 +310,7 @@ func (s *Store) log() *slog.Logger {
 	return s.Log
 }
 
-func (s *Store) os() *system {
+func (s *Store) sys() *system {
 	if s.system == nil {
 		return &osKeychain
 	}

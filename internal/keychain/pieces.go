@@ -27,6 +27,9 @@ import (
 // the value in base64 again, with both names). Every system uses it, so that there is one way to test.
 const pieceSize = 2400
 
+// maxPieces bounds a secret to some 1.8 MB, and what a damaged manifest or record can make us do.
+const maxPieces = 1000
+
 // The names of items must survive the command line of /usr/bin/security, which knows no escapes, and leave
 // room for the value; the service is ours and short.
 const maxName = 300
@@ -92,7 +95,7 @@ func (p pieces) assemble(ctx context.Context, key, text string) ([]byte, error) 
 func parseManifest(text string) (manifest, error) {
 	var m manifest
 	switch err := json.Unmarshal([]byte(text), &m); {
-	case err != nil || m.V < manifestVersion || m.N < 0:
+	case err != nil || m.V < manifestVersion || m.V == manifestVersion && (m.N < 0 || m.N > maxPieces):
 		return manifest{}, &CorruptError{Reason: "its manifest is not ours"}
 	case m.V > manifestVersion:
 		// Not damaged: to call it so would let us overwrite what is good.
@@ -109,6 +112,9 @@ func (p pieces) set(ctx context.Context, key string, secret []byte) error {
 		Generation: rand.Text(), // a late write of an abandoned call can't hit a piece in use
 		N:          (len(encoded) + pieceSize - 1) / pieceSize,
 		SHA256:     hex.EncodeToString(sum[:]),
+	}
+	if m.N > maxPieces {
+		return fmt.Errorf("a secret of %d bytes is too large for a keychain", len(secret))
 	}
 	text, err := json.Marshal(m)
 	if err != nil {
@@ -177,7 +183,7 @@ func (p pieces) generations(ctx context.Context, key string) (map[string]int, er
 // clear deletes the pieces of generations.
 func (p pieces) clear(ctx context.Context, key string, generations map[string]int) error {
 	for generation, n := range generations {
-		for i := range n {
+		for i := range min(n, maxPieces) {
 			if err := p.system.remove(ctx, p.service, pieceName(key, generation, i)); err != nil {
 				return err
 			}

@@ -127,6 +127,14 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+func TestTooLarge(t *testing.T) {
+	var m memory
+	s := m.store(t.TempDir())
+	if err := s.Set(t.Context(), "key", make([]byte, 10<<20)); err == nil || len(m.items) != 0 {
+		t.Errorf("Set of 10 MiB = %v with %d items; want an error and none", err, len(m.items))
+	}
+}
+
 // TestKeys uses keys that keychains, their command lines and file systems might misread.
 func TestKeys(t *testing.T) {
 	keys := []string{
@@ -314,6 +322,9 @@ func TestDamage(t *testing.T) {
 		{"manifest null", func(items map[string]string, manifest, _ string) { items[manifest] = "null" }},
 		{"manifest negative", func(items map[string]string, manifest, _ string) {
 			items[manifest] = `{"v":1,"gen":"x","n":-1,"sha256":""}`
+		}},
+		{"manifest huge", func(items map[string]string, manifest, _ string) {
+			items[manifest] = `{"v":1,"gen":"x","n":1000000000000,"sha256":""}`
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

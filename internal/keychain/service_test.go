@@ -303,21 +303,30 @@ func TestSecretServiceHangs(t *testing.T) {
 	s.wantNoFiles(p)
 }
 
-// TestBusDies ends the session bus under a process that waits for a prompt.
-func TestBusDies(t *testing.T) {
-	s := startSession(t, "")
-	s.startKeyring(true)
-	s.startKeyring(false)
-	prompts := s.ignorePrompts()
-	p := s.program()
-	done := make(chan result, 1)
-	go func() { done <- p.do(t, nil, "get", "key") }()
-	<-prompts
-	s.bus.Process.Kill()
-	if r := <-done; r.Class != "locked" {
-		t.Errorf("get: class %q: %s; want a LockedError", r.Class, r.Err)
+// TestPromptLost ends the Secret Service, or the whole bus, under a process that waits for a prompt.
+func TestPromptLost(t *testing.T) {
+	for _, lost := range []string{"keyring", "bus"} {
+		t.Run(lost, func(t *testing.T) {
+			s := startSession(t, "")
+			s.startKeyring(true)
+			s.startKeyring(false)
+			prompts := s.ignorePrompts()
+			p := s.program()
+			p.timeout = 10 * time.Minute // longer than the test
+			done := make(chan result, 1)
+			go func() { done <- p.do(t, nil, "get", "key") }()
+			<-prompts
+			if lost == "bus" {
+				s.bus.Process.Kill()
+			} else {
+				s.keyring.Process.Kill()
+			}
+			if r := <-done; r.Class != "locked" {
+				t.Errorf("get: class %q: %s; want a LockedError", r.Class, r.Err)
+			}
+			s.wantNoFiles(p)
+		})
 	}
-	s.wantNoFiles(p)
 }
 
 func TestNoSecretService(t *testing.T) {

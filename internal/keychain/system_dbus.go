@@ -34,6 +34,10 @@ const (
 // runDir holds the runtime directory of each user, by uid.
 var runDir = "/run/user" // a variable for tests
 
+// watched is the connection on which go-keyring hears when the Secret Service goes away. Only probe uses
+// it, and only one call is in progress at a time.
+var watched *dbus.Conn
+
 // probe finds out whether there is a Secret Service, and why the collection that go-keyring would use is locked.
 func probe(ctx context.Context) (locked string, err error) {
 	address := busAddress(os.Getenv(busVariable), filepath.Join(runDir, strconv.Itoa(os.Getuid())))
@@ -53,6 +57,16 @@ func probe(ctx context.Context) (locked string, err error) {
 		return "", fmt.Errorf("connecting to the D-Bus session bus: %v", err)
 	}
 
+	if conn != watched {
+		// Go-keyring waits for ever for the answer to a prompt, but takes any signal for one. So let
+		// it have a signal when the service that shows the prompt goes away.
+		if err := conn.AddMatchSignalContext(ctx, dbus.WithMatchInterface("org.freedesktop.DBus"),
+			dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, secretsName)); err != nil {
+			return "", fmt.Errorf("watching the Secret Service on the D-Bus session bus: %v", err)
+		}
+		watched = conn
+	}
+
 	bus := conn.BusObject()
 	var running bool
 	if err := bus.CallWithContext(ctx, "org.freedesktop.DBus.NameHasOwner", 0, secretsName).Store(&running); err != nil {
@@ -68,7 +82,7 @@ func probe(ctx context.Context) (locked string, err error) {
 		}
 	}
 
-	return lockReason(ctx, conn), nil
+	return lockReason(ctx, conn), ctx.Err() // a service that hangs is no answer
 }
 
 // lockReason tells why the collection that go-keyring will use is locked, "" if it is not or does not say.
