@@ -46,20 +46,30 @@ func (b *batches) add(members []jsonrpc.Message) []jsonrpc.Message {
 	return nil
 }
 
-// collect takes a message for the client. It returns the message to write instead, if there is one: m itself if it is not of
-// a batch, and all the answers when m is the last of them.
-func (b *batches) collect(m jsonrpc.Message) (jsonrpc.Message, bool) {
-	if m.Kind != jsonrpc.Response {
-		return m, true
-	}
+// collect returns what is to be written instead of messages: all that are of no batch, and an array of all the answers to one in place of the last of them.
+// It may change messages.
+func (b *batches) collect(messages []jsonrpc.Message) []jsonrpc.Message {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	one := b.remove(m.ID)
-	if one == nil {
-		return m, true
+	if len(b.open) == 0 {
+		return messages
 	}
-	one.answers = append(one.answers, m.Raw)
-	return b.complete(one)
+	out := messages[:0]
+	for _, m := range messages {
+		var one *batch
+		if m.Kind == jsonrpc.Response {
+			one = b.remove(m.ID)
+		}
+		if one != nil {
+			one.answers = append(one.answers, m.Raw)
+			var ok bool
+			if m, ok = b.complete(one); !ok {
+				continue
+			}
+		}
+		out = append(out, m)
+	}
+	return out
 }
 
 // cancel takes a request out of its batch, if m cancels one that is in any. It returns the array if that was all it waited for.

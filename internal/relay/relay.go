@@ -296,13 +296,11 @@ func (r *relay) open(o opening) {
 func (r *relay) copy() {
 	defer close(r.written)
 	for {
-		m, err := r.conn.Receive(r.ctx)
+		messages, err := r.conn.Receive(r.ctx)
 		if err != nil {
 			return
 		}
-		if m, ok := r.batches.collect(m); ok {
-			r.write(m)
-		}
+		r.write(r.batches.collect(messages)...)
 	}
 }
 
@@ -322,9 +320,9 @@ func (r *relay) answer() {
 	}
 }
 
-// write writes m to the client. If that fails there is no client any more.
-func (r *relay) write(m jsonrpc.Message) {
-	if err := r.out.Write(m); err != nil {
+// write writes messages to the client. If that fails there is no client any more.
+func (r *relay) write(messages ...jsonrpc.Message) {
+	if err := r.out.Write(messages...); err != nil {
 		r.stop(&outputError{err})
 	}
 }

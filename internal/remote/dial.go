@@ -115,6 +115,10 @@ func older(err error) bool {
 	}
 	var content *ContentError
 	var unreadable *messageError
+	var lost *lostError
+	if errors.As(err, &lost) && lost.cause == nil {
+		return true // it ended its answer as if there were nothing to say
+	}
 	return errors.Is(err, errNoAnswer) || errors.As(err, &content) || errors.As(err, &unreadable)
 }
 
@@ -122,7 +126,7 @@ func unknownMethod(m jsonrpc.Message) jsonrpc.Message {
 	return jsonrpc.ErrorResponse(m.ID, jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "server does not know the method " + m.Method})
 }
 
-// openStreamable opens a session by Streamable HTTP. It returns the response to first, which may be an error of JSON-RPC's.
+// openStreamable opens a session by Streamable HTTP. It returns what start does.
 func openStreamable(ctx context.Context, cfg Config, _ *url.URL, first jsonrpc.Message) (*conn, jsonrpc.Message, error) {
 	s := newStreamable(ctx, cfg)
 	answer, err := s.start(ctx, first, func(call *call) error {
@@ -160,16 +164,21 @@ func openStreamable(ctx context.Context, cfg Config, _ *url.URL, first jsonrpc.M
 	return s.conn, answer, nil
 }
 
-// start sends first by send and returns the response to it.
+// start sends first by send and returns the response to it, which may be an error of JSON-RPC's. Only initialize and server/discover are
+// worth waiting for: any other request can take as long as it likes, and its response is like all that come later.
 func (c *conn) start(ctx context.Context, first jsonrpc.Message, send func(*call) error) (jsonrpc.Message, error) {
 	call := c.newCall(first)
-	call.answer = make(chan jsonrpc.Message, 1)
+	opens := first.Method == "initialize" || first.Method == "server/discover"
+	if opens {
+		call.answer = make(chan jsonrpc.Message, 1)
+	}
 	c.attend(call)
 	defer context.AfterFunc(ctx, call.cancel)() // while it is being opened; the stream of the answer may go on after that
 	c.mu.Lock()
+	c.answered = !opens
 	c.expect(call)
 	c.mu.Unlock()
-	if err := send(call); err != nil {
+	if err := send(call); err != nil || !opens {
 		return jsonrpc.Message{}, err
 	}
 	silence := time.NewTimer(c.cfg.HandshakeTimeout)

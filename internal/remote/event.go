@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -201,14 +202,17 @@ func (r *eventReader) find(c byte) int {
 
 // fill reads more into the buffer. Its error, if any, is for when the buffer is used up.
 func (r *eventReader) fill() {
-	left := r.buf[r.pos:r.end]
+	small, left := r.buf, r.buf[r.pos:r.end]
 	switch {
 	case r.buf == nil:
-		r.buf = make([]byte, eventBuffer)
+		r.buf = eventBuffers.Get().(*[eventBuffer]byte)[:]
 	case r.end == len(r.buf) && len(r.buf) < eventBufferMax:
 		r.buf = make([]byte, eventBufferMax)
 	}
 	r.pos, r.end = 0, copy(r.buf, left)
+	if len(small) != len(r.buf) {
+		giveBack(small)
+	}
 	r.lf, r.cr = -1, -1
 	for range 100 { // as in package bufio
 		n, err := r.r.Read(r.buf[r.end:])
@@ -219,6 +223,21 @@ func (r *eventReader) fill() {
 		}
 	}
 	r.err = io.ErrNoProgress
+}
+
+// eventBuffers are the first buffers of streams that are not read any more: a quarter of what a call allocates.
+var eventBuffers = sync.Pool{New: func() any { return new([eventBuffer]byte) }}
+
+// release gives the buffer back. The reader must not be used after that.
+func (r *eventReader) release() {
+	giveBack(r.buf)
+	r.buf = nil
+}
+
+func giveBack(buf []byte) {
+	if len(buf) == eventBuffer {
+		eventBuffers.Put((*[eventBuffer]byte)(buf))
+	}
 }
 
 // parseEventLine tells the field of a line and returns what follows its name.

@@ -4,12 +4,14 @@
 // speaks: Streamable HTTP (2025-03-26 and later) or HTTP+SSE (2024-11-05). The [Conn] that it returns keeps one promise above all: every request that
 // it is given is answered exactly once, also if the server or the network fails.
 //
-//	Send ─▶ queue ─▶ dispatch ─▶ streamable.exchange ─▶ POST ─▶ JSON or event stream ─┐   dial.go, conn.go, streamable.go
-//	                      └────▶ sse.exchange ───────▶ POST, answered on the GET stream ─┤   sse.go
-//	Receive ◀─ inbox ◀─ settle (once for each request) ◀─ route ◀───────────────────────┘   conn.go
+//	Send ─▶ queue ─▶ dispatch ─▶ exchange ─▶ POST        queue.go, streamable.go or sse.go
+//	                                           │
+//	                 JSON or an event stream ◀─┘            event.go, stream.go
+//	                           │
+//	Receive ◀─ inbox ◀─ settle ◀─ route                   inbox.go: one answer for each request
 //
-// event.go reads server-sent events, session.go starts a lost session again, stream.go listens and resumes, modern.go adds
-// the headers of 2026-07-28, failure.go says what went wrong.
+// dial.go opens the session, session.go starts a lost one again, modern.go adds the headers of 2026-07-28, failure.go says what
+// went wrong. conn.go holds what all of these share.
 package remote
 
 import (
@@ -37,8 +39,9 @@ type Conn interface {
 	// CloseSend says that no more messages will be sent. Once everything sent has been dealt with, Receive returns io.EOF.
 	CloseSend()
 
-	// Receive returns the next message from the server. Its error is io.EOF after CloseSend, ctx's, or net.ErrClosed.
-	Receive(ctx context.Context) (jsonrpc.Message, error)
+	// Receive waits for messages from the server and returns those that are there, in a slice that is good until the next call. Its error
+	// is io.EOF after CloseSend, ctx's, or net.ErrClosed. It is for one goroutine.
+	Receive(ctx context.Context) ([]jsonrpc.Message, error)
 
 	// Close ends the session. It takes at most [CloseTimeout], which is for telling the server.
 	Close() error

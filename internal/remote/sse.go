@@ -45,7 +45,7 @@ type eventStream struct {
 
 var errNoEndpoint = errors.New("server sent no endpoint event")
 
-// openSSE opens a session by HTTP+SSE at u. It returns the response to first, which may be an error of JSON-RPC's.
+// openSSE opens a session by HTTP+SSE at u. It returns what start does.
 func openSSE(ctx context.Context, cfg Config, u *url.URL, first jsonrpc.Message) (*conn, jsonrpc.Message, error) {
 	s := &sse{conn: newConn(ctx, cfg), url: u, wanting: make(chan struct{}, 1), changed: make(chan struct{})}
 	s.transport = s
@@ -101,7 +101,7 @@ func (s *sse) dial(ctx context.Context, stream *eventStream, silence *time.Timer
 	if err != nil {
 		return err
 	}
-	s.setHeader(req)
+	req.Header = s.header()
 	req.Header.Set("Accept", "text/event-stream")
 	resp, err := s.cfg.Do(req)
 	if err != nil {
@@ -383,11 +383,7 @@ func (s *sse) establish(stream *eventStream, initialize, answer jsonrpc.Message)
 }
 
 func (s *sse) post(stream *eventStream, call *call) (*http.Response, error) {
-	req, err := newPost(s.conn, stream.endpoint, call)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Accept", "application/json, text/event-stream")
+	req := s.newPost(stream.endpoint, call)
 	s.mu.Lock()
 	version := stream.version
 	s.mu.Unlock()

@@ -207,7 +207,7 @@ func (s *streamable) get(ctx context.Context, session *session, at cursor) (*htt
 	if err != nil {
 		return nil, err
 	}
-	s.setHeader(req)
+	req.Header = s.header()
 	req.Header.Set("Accept", "text/event-stream")
 	if at.id != "" {
 		req.Header.Set("Last-Event-ID", at.id)

@@ -3,7 +3,6 @@ package remote
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -121,11 +120,7 @@ var readers = []string{
 
 // post sends call's message and returns when the status of the answer is there.
 func (s *streamable) post(session *session, call *call) (*http.Response, error) {
-	req, err := newPost(s.conn, s.cfg.URL, call)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Accept", "application/json, text/event-stream")
+	req := s.newPost(s.cfg.URL, call)
 	if call.modern {
 		headers, err := s.tools.headers(call.m)
 		if err != nil {
@@ -139,63 +134,44 @@ func (s *streamable) post(session *session, call *call) (*http.Response, error) 
 	return s.cfg.Do(req)
 }
 
-// newPost returns a POST of call's message that is written when its turn has come and that lets the next message go when it is written.
-func newPost(c *conn, to *url.URL, call *call) (*http.Request, error) {
-	ctx := httptrace.WithClientTrace(call.ctx, &httptrace.ClientTrace{
+// newPost returns a POST of call's message. It waits for the message's turn when it has its connection, so that messages are written in the
+// order in which the client wrote them while their connections are made side by side, and lets the next message go when it is written. A request
+// that has been cancelled by then is not written at all.
+func (c *conn) newPost(to *url.URL, call *call) *http.Request {
+	var body *bytes.Reader // a type that net/http knows to have no need to be flushed apart from the header
+	trace := &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) {
+			if !c.begin(call) {
+				body.Reset(nil) // net/http finds it too short before it has written anything
+			}
+		},
 		WroteRequest:         func(httptrace.WroteRequestInfo) { call.written() },
 		GotFirstResponseByte: func() { c.heard(call) },
-	})
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.String(), nil)
-	if err != nil {
-		return nil, err
 	}
-	c.setHeader(req)
-	req.Header.Set("Content-Type", "application/json")
-	req.ContentLength = int64(len(call.m.Raw))
-	req.GetBody = func() (io.ReadCloser, error) {
-		return &turnstile{message: *bytes.NewReader(call.m.Raw), conn: c, call: call}, nil
-	}
-	req.Body, err = req.GetBody()
-	return req, err
+	req := (&http.Request{
+		Method:        http.MethodPost,
+		URL:           to,
+		Host:          to.Host,
+		Header:        c.post.Clone(),
+		ContentLength: int64(len(call.m.Raw)),
+		GetBody: func() (io.ReadCloser, error) {
+			body = bytes.NewReader(call.m.Raw)
+			return io.NopCloser(body), nil
+		},
+	}).WithContext(httptrace.WithClientTrace(call.ctx, trace))
+	req.Body, _ = req.GetBody()
+	return req
 }
 
-// setHeader sets what every request carries.
-func (c *conn) setHeader(req *http.Request) {
-	if c.cfg.Header != nil {
-		req.Header = c.cfg.Header.Clone()
+// header returns what every request carries.
+func (c *conn) header() http.Header {
+	h := c.cfg.Header.Clone()
+	if h == nil {
+		h = make(http.Header)
 	}
-	req.Header.Set("User-Agent", c.cfg.UserAgent)
+	h.Set("User-Agent", c.cfg.UserAgent)
+	return h
 }
-
-// A turnstile is the body of a POST. It can't be read before the message's turn has come, so that messages are written in the order in
-// which the client wrote them while their connections are made side by side; and not at all once the request is cancelled.
-type turnstile struct {
-	message bytes.Reader
-	conn    *conn
-	call    *call
-	opened  bool
-}
-
-var errCancelled = errors.New("request was cancelled before it was sent")
-
-func (t *turnstile) Read(p []byte) (int, error) {
-	if !t.opened {
-		if t.call.turn != nil {
-			select {
-			case <-t.call.turn:
-			case <-t.call.ctx.Done():
-				return 0, context.Cause(t.call.ctx)
-			}
-		}
-		if !t.conn.begin(t.call) {
-			return 0, errCancelled
-		}
-		t.opened = true
-	}
-	return t.message.Read(p)
-}
-
-func (t *turnstile) Close() error { return nil }
 
 // heard notes that the server has answered what was sent of call. If Do fails after that, as it does when the answer was 401 and
 // nobody signs in, then the server has refused the message.
@@ -250,8 +226,8 @@ func (s *streamable) accepted(session *session, call *call, resp *http.Response)
 	default:
 		s.fail(call, readContentError(resp))
 	}
-	if call.isRequest() {
-		s.fail(call, errNoAnswer) // unless it has been answered
+	if call.isRequest() && !s.isSettled(call) {
+		s.fail(call, errNoAnswer)
 	}
 }
 
@@ -343,7 +319,7 @@ func (s *streamable) hangUp(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	s.setHeader(req)
+	req.Header = s.header()
 	session.mark(req.Header)
 	if resp, err := s.cfg.Do(req); err == nil {
 		resp.Body.Close()

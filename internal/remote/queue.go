@@ -1,0 +1,182 @@
+package remote
+
+import (
+	"context"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
+)
+
+// This file is the way of a message to the server: its place in the queue, its turn, and its end if the client cancels it before.
+
+// Send is part of Conn.
+func (c *conn) Send(ctx context.Context, m jsonrpc.Message) error {
+	if c.giveUp(m) {
+		return nil
+	}
+	call := c.newCall(m)
+	c.attend(call)
+	c.mu.Lock()
+	for c.full(call) {
+		room := c.room
+		c.outside++
+		c.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-c.ctx.Done():
+			return net.ErrClosed
+		}
+		c.mu.Lock()
+	}
+	c.expect(call)
+	c.queue = append(c.queue, call)
+	c.bytes += len(m.Raw)
+	c.change()
+	c.mu.Unlock()
+	return nil
+}
+
+// full reports whether call must wait outside. Responses and cancellations never do: they are what others wait for.
+func (c *conn) full(call *call) bool {
+	return !urgent(call) && (len(c.queue) >= maxWaiting || len(c.queue) > 0 && c.bytes+len(call.m.Raw) > maxWaitingBytes)
+}
+
+// urgent reports whether call goes ahead of requests that wait for a place at the server.
+func urgent(call *call) bool {
+	return call.m.Kind == jsonrpc.Response || call.m.Method == "notifications/cancelled"
+}
+
+// expect counts call among those that are not over. c.mu is held.
+func (c *conn) expect(call *call) {
+	c.left++
+	if call.isRequest() {
+		key := call.m.ID.Key()
+		c.open[key] = append(c.open[key], call)
+	}
+}
+
+// change wakes whoever waits for a change of c's state. c.mu is held.
+func (c *conn) change() {
+	select {
+	case c.wake <- struct{}{}:
+	default: // dispatch will look anyway
+	}
+	if c.outside > 0 {
+		close(c.room)
+		c.room, c.outside = make(chan struct{}), 0
+	}
+}
+
+// dispatch sends what is in the queue, in order, until the conn is closed.
+func (c *conn) dispatch() {
+	turn := make(chan struct{})
+	close(turn)
+	var last <-chan struct{} = turn
+	for {
+		call := c.next()
+		if call == nil {
+			return
+		}
+		call.turn, last = last, call.wrote
+		c.tasks.Go(func() {
+			defer call.cancel()
+			c.transport.exchange(call)
+			call.written()
+			if !call.isRequest() {
+				c.finish(call)
+			}
+		})
+		// The session begins with these two: until the server has taken them, it knows nothing that anything else could be about.
+		if call.m.Method == "initialize" || call.m.Method == "notifications/initialized" {
+			select {
+			case <-call.done:
+			case <-c.ctx.Done():
+			}
+		}
+	}
+}
+
+// next takes the call from the queue whose turn it is. It returns nil when the conn is closed.
+func (c *conn) next() *call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.ctx.Err() == nil {
+		i := 0
+		if c.flying >= maxInFlight {
+			i = slices.IndexFunc(c.queue, urgent)
+		}
+		if 0 <= i && i < len(c.queue) {
+			call := c.queue[i]
+			c.queue = slices.Delete(c.queue, i, i+1)
+			c.bytes -= len(call.m.Raw)
+			if call.isRequest() && call.m.Method != "subscriptions/listen" { // which stays there by design
+				call.flying = true
+				c.flying++
+			}
+			c.change()
+			return call
+		}
+		c.mu.Unlock()
+		select {
+		case <-c.wake:
+		case <-c.ctx.Done():
+		}
+		c.mu.Lock()
+	}
+	return nil
+}
+
+// begin waits until call's message may be written and marks it as sent. It returns false if it must not be written any more.
+func (c *conn) begin(call *call) bool {
+	if call.turn != nil {
+		select {
+		case <-call.turn:
+		case <-call.ctx.Done():
+			return false
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if call.cancelled {
+		return false
+	}
+	call.sent, call.heard = true, false
+	return true
+}
+
+// giveUp cancels the request that m names, if m is the notification for that. It reports whether that was all there is to do: the
+// server has never seen the request, or it is of an era in which closing the stream is how to cancel (MCP 2026-07-28, "Cancellation").
+func (c *conn) giveUp(m jsonrpc.Message) bool {
+	id, ok := m.Cancels()
+	if !ok {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	calls := c.open[id.Key()]
+	i := slices.IndexFunc(calls, func(call *call) bool { return !call.cancelled && call.m.Method != "initialize" })
+	if i < 0 {
+		return false
+	}
+	call := calls[i]
+	call.cancelled = true
+	if q := slices.Index(c.queue, call); q >= 0 {
+		c.queue = slices.Delete(c.queue, q, q+1)
+		c.bytes -= len(call.m.Raw)
+	}
+	c.settleLocked(call)
+	c.finishLocked(call)
+	if call.sent && !call.modern {
+		// The call's own context can't do it: it ends with the exchange, which is what this is to end.
+		stop := time.AfterFunc(cancelGrace, call.cancel)
+		context.AfterFunc(call.ctx, func() { stop.Stop() })
+		return false
+	}
+	call.cancel()
+	return true
+}
+
