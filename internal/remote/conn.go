@@ -125,4 +125,3 @@ func (c *conn) attend(call *call) {
 func (c *call) written() { c.once.Do(func() { close(c.wrote) }) }
 
 func (c *call) isRequest() bool { return c.m.Kind == jsonrpc.Request }
-

@@ -147,11 +147,21 @@ func readRefusal(resp *http.Response) *refusal {
 	if to, err := resp.Location(); err == nil {
 		r.Location = (&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path}).String()
 	}
-	if m, err := jsonrpc.Parse(bytes.TrimSpace(text)); err == nil && m.Kind == jsonrpc.Response {
+	if m, err := jsonrpc.Parse(bytes.TrimSpace(text)); err == nil && m.Failed && proper(m) {
 		r.body = m
 	}
 	r.Body = strings.ToValidUTF8(string(text[:min(len(text), maxErrorText)]), "")
 	return r
+}
+
+// proper reports whether a response is one of JSON-RPC's: an error that is an object with a code (JSON-RPC 2.0 §5.1), or a result. OAuth and
+// gateways have other ideas of what "error" is, and no client would understand them.
+func proper(m jsonrpc.Message) bool {
+	if !m.Failed {
+		return true
+	}
+	_, err := strconv.ParseFloat(string(jsonrpc.Lookup(m.Raw, "error", "code")), 64)
+	return err == nil
 }
 
 // refuse answers call with what the server said.

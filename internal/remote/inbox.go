@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"slices"
@@ -146,6 +147,10 @@ func (c *conn) route(m jsonrpc.Message, on *call) {
 		c.mu.Unlock()
 		c.deliver(m)
 	case jsonrpc.Response:
+		if !proper(m) {
+			c.unreadable(on, &messageError{errors.New("its error is not one of JSON-RPC")})
+			return
+		}
 		if call, onAnswer := c.owed(m, on); call != nil {
 			if anonymous(m.ID) {
 				m = m.WithID(call.m.ID)

@@ -179,4 +179,3 @@ func (c *conn) giveUp(m jsonrpc.Message) bool {
 	call.cancel()
 	return true
 }
-
