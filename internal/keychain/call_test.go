@@ -114,7 +114,7 @@ func TestLockOutlivesTimeout(t *testing.T) {
 		unlock()
 
 		lock := func(s *Store, key string) error {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 4*lockPoll) // before a lost file is collected
 			defer cancel()
 			unlock, err := s.Lock(ctx, key)
 			if err == nil {
