@@ -2,22 +2,21 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
-	"net/http"
 	"os"
+	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
-	"github.com/mark3labs/mcp-go/client"
-	"github.com/mark3labs/mcp-go/client/transport"
 	"github.com/mark3labs/mcp-go/mcp"
-	"github.com/mark3labs/mcp-go/server"
 	"github.com/spf13/cobra"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
 )
 
 // demoTimeout bounds the demo. It takes well under a second on an idle machine.
@@ -43,23 +42,27 @@ status 0 if everything worked.`,
 // demo plays all three parts: the server and the client in this process, and between them
 // this program in another one. It tells on stdout what happens; stderr is the relay's too.
 func demo(ctx context.Context, stdout, stderr io.Writer) error {
-	url, stop, err := startDemoServer()
+	server, err := startDemoServer()
 	if err != nil {
 		return err
 	}
-	defer stop()
-	exe, err := os.Executable()
+	defer server.Close()
+	home, err := os.MkdirTemp("", "atlassian-mcp-demo-")
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "MCP server:  %s\nMCP client:  starts %s %s\n\n", url, exe, url)
+	defer os.RemoveAll(home)
+	client, err := newDemoClient(ctx, server.URL, home, stderr)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "MCP server:  %s\nMCP client:  starts %s\n\n", server.URL, client.cmd)
 
-	c := client.NewClient(transport.NewStdioWithOptions(exe, nil, []string{url}, transport.WithCommandStderrWriter(stderr)))
-	steps := demoSteps(c)
+	steps := demoSteps(client, server)
 	failed := 0
 	for _, s := range steps {
 		began := time.Now()
-		got, err := s.run(ctx)
+		got, err := s.run()
 		result := "ok  "
 		if err != nil {
 			failed++
@@ -77,94 +80,64 @@ func demo(ctx context.Context, stdout, stderr io.Writer) error {
 // A demoStep is something that a client does. run returns what came of it.
 type demoStep struct {
 	name string
-	run  func(context.Context) (string, error)
+	run  func() (string, error)
 }
 
-// demoSteps returns what c does, in order.
-func demoSteps(c *client.Client) []demoStep {
-	progress := make(chan string, 16)
-	c.OnNotification(func(n mcp.JSONRPCNotification) {
-		if n.Method == "notifications/progress" {
-			f := n.Params.AdditionalFields
-			progress <- fmt.Sprintf("%v/%v", f["progress"], f["total"])
-		}
-	})
-	call := func(name string, args map[string]any, meta *mcp.Meta, want string) func(context.Context) (string, error) {
-		return func(ctx context.Context) (string, error) {
-			return callTool(ctx, c, mcp.CallToolParams{Name: name, Arguments: args, Meta: meta}, want)
-		}
-	}
+// demoSteps returns what c does at s, in order.
+func demoSteps(c *demoClient, s *demoServer) []demoStep {
 	const greeting = "Grüße, 你好, hello"
-	countdown := call("countdown", map[string]any{"from": 3}, &mcp.Meta{ProgressToken: "countdown"}, "lift-off")
 	return []demoStep{
-		{"start, initialize", func(ctx context.Context) (string, error) {
-			if err := c.Start(ctx); err != nil {
-				return "", err
-			}
-			var req mcp.InitializeRequest
-			req.Params.ProtocolVersion = mcp.LATEST_LEGACY_PROTOCOL_VERSION
-			req.Params.ClientInfo = mcp.Implementation{Name: "atlassian-mcp demo", Version: buildVersion()}
-			res, err := c.Initialize(ctx, req)
-			if err != nil {
-				return "", err
-			}
-			return fmt.Sprintf("%s, protocol %s", res.ServerInfo.Name, res.ProtocolVersion), nil
-		}},
-		{"tools/list", func(ctx context.Context) (string, error) {
-			res, err := c.ListTools(ctx, mcp.ListToolsRequest{})
-			if err != nil {
+		{"start, initialize", c.initialize},
+		{"tools/list", func() (string, error) {
+			var tools mcp.ListToolsResult
+			if err := c.call(mcp.MethodToolsList, struct{}{}, &tools); err != nil {
 				return "", err
 			}
 			var names []string
-			for _, t := range res.Tools {
+			for _, t := range tools.Tools {
 				names = append(names, t.Name)
 			}
 			slices.Sort(names)
 			return want(strings.Join(names, ", "), "add, countdown, echo")
 		}},
-		{"tools/call echo", call("echo", map[string]any{"text": greeting}, nil, greeting)},
-		{"tools/call add", call("add", map[string]any{"a": 1.5, "b": 40.5}, nil, "42")},
-		{"tools/call countdown", func(ctx context.Context) (string, error) {
-			got, err := countdown(ctx)
+		{"tools/call echo", func() (string, error) {
+			return c.callTool(mcp.CallToolParams{Name: "echo", Arguments: map[string]any{"text": greeting}}, greeting)
+		}},
+		{"tools/call add", func() (string, error) {
+			return c.callTool(mcp.CallToolParams{Name: "add", Arguments: map[string]any{"a": 1.5, "b": 40.5}}, "42")
+		}},
+		{"tools/call countdown", func() (string, error) {
+			got, err := c.callTool(mcp.CallToolParams{
+				Name: "countdown", Arguments: map[string]any{"from": 3}, Meta: &mcp.Meta{ProgressToken: "countdown"},
+			}, "lift-off")
 			if err != nil {
 				return "", err
 			}
-			var seen []string
-			for len(progress) > 0 {
-				seen = append(seen, <-progress)
-			}
-			_, err = want(strings.Join(seen, " "), "1/3 2/3 3/3")
-			return fmt.Sprintf("%s, progress %s", got, strings.Join(seen, " ")), err
+			progress := strings.Join(c.progress, " ")
+			_, err = want(progress, "1/3 2/3 3/3")
+			return got + ", progress " + progress, err
 		}},
-		{"resources/read", func(ctx context.Context) (string, error) {
-			var req mcp.ReadResourceRequest
-			req.Params.URI = demoResource
-			res, err := c.ReadResource(ctx, req)
+		{"resources/read", func() (string, error) {
+			var about struct{ Contents []mcp.TextResourceContents }
+			err := c.call(mcp.MethodResourcesRead, mcp.ReadResourceParams{URI: demoResource}, &about)
 			if err != nil {
 				return "", err
 			}
-			if len(res.Contents) != 1 {
-				return "", fmt.Errorf("%d contents, not 1", len(res.Contents))
+			if len(about.Contents) != 1 {
+				return "", fmt.Errorf("%d contents, not 1", len(about.Contents))
 			}
-			text, _ := res.Contents[0].(mcp.TextResourceContents)
-			return want(text.Text, demoText)
+			return want(about.Contents[0].Text, demoText)
 		}},
-		// Closes the relay's standard input; anything but exit status 0 is an error.
-		{"close", func(context.Context) (string, error) { return "exit status 0", c.Close() }},
+		{"close", func() (string, error) {
+			if err := c.close(); err != nil {
+				return "", err
+			}
+			if s.Open() {
+				return "", errors.New("the session was left open")
+			}
+			return "exit status 0", nil
+		}},
 	}
-}
-
-// callTool calls a tool whose result should be the text expected.
-func callTool(ctx context.Context, c *client.Client, params mcp.CallToolParams, expected string) (string, error) {
-	res, err := c.CallTool(ctx, mcp.CallToolRequest{Params: params})
-	if err != nil {
-		return "", err
-	}
-	var text mcp.TextContent
-	if len(res.Content) > 0 {
-		text, _ = res.Content[0].(mcp.TextContent)
-	}
-	return want(text.Text, expected)
 }
 
 // want returns got, quoted for display, or an error if it is not what was expected.
@@ -175,65 +148,105 @@ func want(got, expected string) (string, error) {
 	return fmt.Sprintf("%q", got), nil
 }
 
-const (
-	demoResource = "demo://about"
-	demoText     = "This text came from the server, through the relay."
-)
+// A demoClient is an MCP client that does one thing after the other. It starts this program as an IDE does and talks to it in
+// lines (MCP 2025-11-25, "stdio").
+type demoClient struct {
+	cmd   *exec.Cmd
+	stdin io.Closer
+	out   *jsonrpc.Writer
+	in    *jsonrpc.Reader
 
-// startDemoServer starts an MCP server on a free port of the loopback interface. stop stops
-// it and waits until it has stopped.
-func startDemoServer() (url string, stop func(), err error) {
-	s := server.NewMCPServer("demo-server", "1.0.0")
-	s.AddTool(mcp.NewTool("echo", mcp.WithDescription("Returns its text."), mcp.WithString("text", mcp.Required())),
-		func(_ context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-			return mcp.NewToolResultText(req.GetString("text", "")), nil
-		})
-	s.AddTool(mcp.NewTool("add", mcp.WithDescription("Adds two numbers."),
-		mcp.WithNumber("a", mcp.Required()), mcp.WithNumber("b", mcp.Required())),
-		func(_ context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-			return mcp.NewToolResultText(fmt.Sprint(req.GetFloat("a", 0) + req.GetFloat("b", 0))), nil
-		})
-	s.AddTool(mcp.NewTool("countdown", mcp.WithDescription("Reports its progress."), mcp.WithNumber("from", mcp.Required())),
-		func(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-			from := req.GetInt("from", 0)
-			for i := range from {
-				if req.Params.Meta == nil || req.Params.Meta.ProgressToken == nil {
-					break // nobody has asked to be told
-				}
-				err := s.SendNotificationToClient(ctx, "notifications/progress", map[string]any{
-					"progressToken": req.Params.Meta.ProgressToken, "progress": i + 1, "total": from,
-				})
-				if err != nil {
-					return nil, err
-				}
-			}
-			return mcp.NewToolResultText("lift-off"), nil
-		})
-	s.AddResource(mcp.NewResource(demoResource, "about", mcp.WithMIMEType("text/plain")),
-		func(context.Context, mcp.ReadResourceRequest) ([]mcp.ResourceContents, error) {
-			return []mcp.ResourceContents{mcp.TextResourceContents{URI: demoResource, MIMEType: "text/plain", Text: demoText}}, nil
-		})
+	calls    int
+	progress []string // that was reported
+}
 
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// newDemoClient returns a client that will start this program with url. The program gets an environment of its own, with home
+// for its files: the user's sign-ins are not for the demo.
+func newDemoClient(ctx context.Context, url, home string, stderr io.Writer) (*demoClient, error) {
+	exe, err := os.Executable()
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/mcp", server.NewStreamableHTTPServer(s,
-		// Without an event store mcp-go may lose what a tool reports just before it returns, and
-		// with a GET stream it sends that on either stream, in no certain order.
-		server.WithEventStore(server.NewInMemoryEventStore()),
-		server.WithDisableStreaming(true),
-		server.WithStreamableHTTPLogger(slog.New(slog.DiscardHandler)),
-	))
-	hs := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		hs.Serve(l) // returns when closed
-	}()
-	return "http://" + l.Addr().String() + "/mcp", func() {
-		hs.Close()
-		<-done
-	}, nil
+	cmd := exec.CommandContext(ctx, exe, url)
+	cmd.Env = []string{"HOME=" + home, "LocalAppData=" + home, tokenStoreEnv + "=file"}
+	cmd.Stderr = stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	return &demoClient{cmd: cmd, stdin: stdin, out: jsonrpc.NewWriter(stdin), in: jsonrpc.NewReader(stdout, 0)}, nil
+}
+
+// initialize starts the program and opens the session.
+func (c *demoClient) initialize() (string, error) {
+	if err := c.cmd.Start(); err != nil {
+		return "", err
+	}
+	var server mcp.InitializeResult
+	err := c.call(mcp.MethodInitialize, mcp.InitializeParams{
+		ProtocolVersion: mcp.LATEST_LEGACY_PROTOCOL_VERSION,
+		ClientInfo:      mcp.Implementation{Name: "atlassian-mcp demo", Version: buildVersion()},
+	}, &server)
+	if err != nil {
+		return "", err
+	}
+	err = c.out.Write(jsonrpc.NewRequest("", string(mcp.MethodNotificationInitialized), nil))
+	return fmt.Sprintf("%s, protocol %s", server.ServerInfo.Name, server.ProtocolVersion), err
+}
+
+// callTool calls a tool whose result should be the text expected.
+func (c *demoClient) callTool(params mcp.CallToolParams, expected string) (string, error) {
+	var result mcp.CallToolResult
+	if err := c.call(mcp.MethodToolsCall, params, &result); err != nil {
+		return "", err
+	}
+	var text mcp.TextContent
+	if len(result.Content) > 0 {
+		text, _ = result.Content[0].(mcp.TextContent)
+	}
+	return want(text.Text, expected)
+}
+
+// call sends a request and waits for its result. Progress that is reported meanwhile is kept.
+func (c *demoClient) call(method mcp.MCPMethod, params, result any) error {
+	data, err := json.Marshal(params)
+	if err != nil {
+		return err
+	}
+	c.calls++
+	id := jsonrpc.ID(strconv.Itoa(c.calls))
+	if err := c.out.Write(jsonrpc.NewRequest(id, string(method), data)); err != nil {
+		return err
+	}
+	for {
+		m, err := c.in.Read()
+		switch {
+		case err == io.EOF:
+			return errors.New("the relay has ended")
+		case err != nil:
+			return err
+		case m.Method == string(mcp.MethodNotificationProgress):
+			var p mcp.ProgressNotificationParams
+			if err := json.Unmarshal(jsonrpc.Lookup(m.Raw, "params"), &p); err != nil {
+				return err
+			}
+			c.progress = append(c.progress, fmt.Sprintf("%v/%v", p.Progress, p.Total))
+		case m.Kind != jsonrpc.Response || m.ID != id:
+		case m.Failed:
+			text, _ := jsonrpc.Text(jsonrpc.Lookup(m.Raw, "error", "message"))
+			return errors.New(text)
+		default:
+			return json.Unmarshal(jsonrpc.Lookup(m.Raw, "result"), result)
+		}
+	}
+}
+
+// close closes the program's standard input and waits until it has ended. Another exit status than 0 is an error.
+func (c *demoClient) close() error {
+	c.stdin.Close()
+	return c.cmd.Wait()
 }
