@@ -156,13 +156,13 @@ func TestOrderFlood(t *testing.T) {
 		c := start(t, s.config())
 		lines := []string{initialize, initialized}
 		want := []string{welcomed}
-		for i := 1; i <= 5000; i++ {
+		for i := 1; i <= 2000; i++ {
 			lines = append(lines, call(i, "x"))
 			want = append(want, result(i, `{}`))
 		}
 		c.write(lines...)
 		c.wantAll(want...)
-		s.count("x", 5000)
+		s.count("x", 2000)
 		c.end()
 	})
 }

@@ -22,11 +22,12 @@ type server struct {
 	t      *testing.T
 	script script
 	conns  chan net.Conn
+	closed chan struct{}
 
 	mu      sync.Mutex // guards the rest
 	seen    []request
-	streams []*openStream // of listening, oldest first
-	closed  bool
+	counts  map[string]int // by path and name
+	streams []*openStream  // of listening, oldest first
 }
 
 // A script says what a request gets, by its name and, if there is one, by its path and name: "/sse GET". What it doesn't name gets an
@@ -42,12 +43,12 @@ type request struct {
 	name string          // "GET", "DELETE", or of a POST the method of its message, "response" or "batch"
 	body string          //
 	m    jsonrpc.Message // what body is, if it is JSON
-	n    int             // how many of this name there have been, with this one
+	n    int             // how many of this path and name there have been, with this one
 }
 
 // newServer returns a server that is there until the end of the test.
 func newServer(t *testing.T, script script) *server {
-	s := &server{t: t, script: script, conns: make(chan net.Conn)}
+	s := &server{t: t, script: script, conns: make(chan net.Conn), closed: make(chan struct{}), counts: make(map[string]int)}
 	h := &http.Server{Handler: s}
 	served := make(chan struct{})
 	go func() {
@@ -63,19 +64,16 @@ func newServer(t *testing.T, script script) *server {
 
 // Accept, Close and Addr make a net.Listener of s.
 func (s *server) Accept() (net.Conn, error) {
-	if c, ok := <-s.conns; ok {
+	select {
+	case c := <-s.conns:
 		return c, nil
+	case <-s.closed:
+		return nil, net.ErrClosed
 	}
-	return nil, net.ErrClosed
 }
 
 func (s *server) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.closed {
-		s.closed = true
-		close(s.conns)
-	}
+	close(s.closed) // http.Server does it once
 	return nil
 }
 
@@ -87,6 +85,8 @@ func (s *server) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	select {
 	case s.conns <- theirs:
 		return ours, nil
+	case <-s.closed:
+		return nil, net.ErrClosed
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -116,12 +116,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		}
 	}
 	s.mu.Lock()
+	s.counts[r.URL.Path+" "+r.name]++
+	r.n = s.counts[r.URL.Path+" "+r.name]
 	s.seen = append(s.seen, r)
-	for _, other := range s.seen {
-		if other.name == r.name && other.URL.Path == r.URL.Path {
-			r.n++
-		}
-	}
 	s.mu.Unlock()
 	s.reply(r)(s, w, r)
 }

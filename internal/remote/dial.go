@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -200,8 +201,21 @@ func (c *conn) start(ctx context.Context, first jsonrpc.Message, send func(*call
 func patience(ctx context.Context, d time.Duration, giveUp func()) (context.Context, *time.Timer) {
 	timer := time.AfterFunc(d, giveUp)
 	timer.Stop()
+	var mu sync.Mutex
+	unanswered := 0 // may be -1: the answer to a long request can be there before net/http says that it has been written
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteRequest:         func(httptrace.WroteRequestInfo) { timer.Reset(d) },
-		GotFirstResponseByte: func() { timer.Stop() },
+		WroteRequest: func(httptrace.WroteRequestInfo) {
+			mu.Lock()
+			defer mu.Unlock()
+			if unanswered++; unanswered > 0 {
+				timer.Reset(d)
+			}
+		},
+		GotFirstResponseByte: func() {
+			mu.Lock()
+			defer mu.Unlock()
+			unanswered--
+			timer.Stop()
+		},
 	}), timer
 }
