@@ -22,7 +22,7 @@ import (
 
 var (
 	gate  = flag.Float64("gate", 0, "fail when a median is beyond this many times its bound; 0 only reports")
-	rival = flag.String("relay", "", "measure this program instead of a fresh build of cmd/atlassian-mcp")
+	other = flag.String("relay", "", "measure this program instead of a fresh build of cmd/atlassian-mcp")
 )
 
 // A bound says how far a figure may be from the bare relay's.
@@ -63,6 +63,7 @@ type row struct {
 // A measurement is a row filled in: the medians over all rounds.
 type measurement struct {
 	row
+	workload                string
 	bare, ours, ratio, used float64
 	rounds                  int
 }
@@ -70,12 +71,12 @@ type measurement struct {
 func BenchmarkRelay(b *testing.B) {
 	dir := b.TempDir()
 	build(b, dir, "./bare", "./server")
-	if *rival == "" {
+	if *other == "" {
 		build(b, dir, "../../cmd/atlassian-mcp")
 	}
 	server := startServer(b, filepath.Join(dir, "server"))
 	bare := command{filepath.Join(dir, "bare"), server}
-	ours := command{cmp.Or(*rival, filepath.Join(dir, "atlassian-mcp")), server}
+	ours := command{cmp.Or(*other, filepath.Join(dir, "atlassian-mcp")), server}
 
 	var table [][]measurement
 	for _, w := range workloads {
@@ -84,13 +85,8 @@ func BenchmarkRelay(b *testing.B) {
 			measured = measure(b, w, bare, ours)
 			b.ReportMetric(0, "ns/op") // a round's time says nothing
 			for _, m := range measured {
-				if m.bound == (bound{}) {
-					continue
-				}
-				b.ReportMetric(m.ratio, m.metric+"-ratio")
-				if *gate > 0 && m.used > *gate {
-					b.Errorf("%s: %.4g %s beside %.4g, a ratio of %.2f, is more than %g times beyond the bound %v",
-						m.metric, m.ours, m.unit, m.bare, m.ratio, *gate, m.bound)
+				if m.bound != (bound{}) {
+					b.ReportMetric(m.ratio, m.metric+"-ratio")
 				}
 			}
 		})
@@ -99,6 +95,12 @@ func BenchmarkRelay(b *testing.B) {
 		}
 	}
 	report(table)
+	for _, m := range slices.Concat(table...) {
+		if m.bound != (bound{}) && *gate > 0 && m.used > *gate {
+			b.Errorf("%s, %s: %s %s beside %s, a ratio of %.2f, is more than %g times beyond the bound %v",
+				m.workload, m.metric, short(m.ours), m.unit, short(m.bare), m.ratio, *gate, m.bound)
+		}
+	}
 }
 
 // measure lets both relays do w in b.N rounds, taking turns at being first.
@@ -107,16 +109,12 @@ func measure(b *testing.B, w workload, bare, ours command) []measurement {
 	for i := range rounds {
 		tries := make([][2][]float64, len(w.rows))
 		for n := range max(1, w.tries) {
-			figures := [2][]float64{}
-			if (i+n)%2 == 0 {
-				figures = w.run(b, [2]command{bare, ours})
-			} else {
-				figures = w.run(b, [2]command{ours, bare})
-				figures[0], figures[1] = figures[1], figures[0]
-			}
+			first := (i + n) % 2
+			commands := [2]command{bare, ours}
+			figures := w.run(b, [2]command{commands[first], commands[1-first]})
 			for k := range w.rows {
-				tries[k][0] = append(tries[k][0], figures[0][k])
-				tries[k][1] = append(tries[k][1], figures[1][k])
+				tries[k][0] = append(tries[k][0], figures[first][k])
+				tries[k][1] = append(tries[k][1], figures[1-first][k])
 			}
 		}
 		for _, try := range tries {
@@ -136,12 +134,13 @@ func measure(b *testing.B, w workload, bare, ours command) []measurement {
 			return median(figures)
 		}
 		measured = append(measured, measurement{
-			row:    r,
-			bare:   over(func(bare, _ float64) float64 { return bare }),
-			ours:   over(func(_, ours float64) float64 { return ours }),
-			ratio:  over(func(bare, ours float64) float64 { return ours / bare }),
-			used:   over(r.bound.used),
-			rounds: b.N,
+			row:      r,
+			workload: w.name,
+			bare:     over(func(bare, _ float64) float64 { return bare }),
+			ours:     over(func(_, ours float64) float64 { return ours }),
+			ratio:    over(func(bare, ours float64) float64 { return ours / bare }),
+			used:     over(r.bound.used),
+			rounds:   b.N,
 		})
 	}
 	return measured

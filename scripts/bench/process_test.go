@@ -72,7 +72,7 @@ func (c command) start(tb testing.TB) *relay {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	r := &relay{tb: tb, cancel: cancel, cmd: exec.CommandContext(ctx, c.program, c.url)}
-	// The home directory is empty: nothing that a former run left there, nor the user's own settings, counts.
+	// A home directory of its own: nobody's settings and tokens play a part.
 	home := filepath.Dir(c.program)
 	r.cmd.Env = []string{"HOME=" + home, "USERPROFILE=" + home, "PATH=" + os.Getenv("PATH")}
 	r.cmd.Stderr = &r.stderr
