@@ -8,7 +8,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { getDefaultEnvironment } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { Session } from './session.mjs';
 import { scriptFor } from './scenarios.mjs';
 
@@ -18,19 +17,19 @@ const {
   MCP_CONFORMANCE_CONTEXT: context = '{}',
 } = process.env;
 const url = process.argv[2];
+const sdk = await import(wire === '2026-07-28' ? './sdk2.mjs' : './sdk1.mjs');
 
 const { run, flags, env } = scriptFor(scenario, JSON.parse(context));
 const home = mkdtempSync(join(tmpdir(), 'conformance-'));
 process.on('exit', () => rmSync(home, { recursive: true, force: true, maxRetries: 5 }));
 
-const inherited = getDefaultEnvironment();
-const session = new Session(wire, {
+const session = new Session(sdk, {
   command: process.env.ATLASSIAN_MCP,
   args: [url, '--debug', ...flags],
   env: {
-    ...inherited,
+    ...sdk.environment,
     HOME: home,
-    PATH: `${fileURLToPath(new URL('bin', import.meta.url))}:${inherited.PATH}`,
+    PATH: `${fileURLToPath(new URL('bin', import.meta.url))}:${process.env.PATH}`,
     ATLASSIAN_MCP_TOKEN_STORE: 'file',
     CONFORMANCE_BROWSER_LOG: join(home, 'browser.log'),
     ...env,
@@ -42,7 +41,7 @@ setTimeout(() => {
   console.error('driver: no end in sight');
   session.process?.kill('SIGKILL');
   process.exit(1);
-}, 30_000).unref();
+}, 60_000).unref();
 
 try {
   await Promise.race([session.misled, run(session, JSON.parse(context)).then(() => session.close())]);

@@ -21,7 +21,7 @@ async function attempt({ label, name, command, flags }) {
   mkdirSync(results, { recursive: true });
   const output = createWriteStream(join(results, 'suite.txt'));
   await once(output, 'open');
-  const run = ['client', '--command', 'node driver.mjs', '--scenario', name, '--timeout', '45000', '-o', results];
+  const run = ['client', '--command', 'node driver.mjs', '--scenario', name, '--timeout', '90000', '-o', results];
   const child = spawn('node', [...command, ...run, ...flags], { stdio: ['ignore', output, output] });
   const [status] = await once(child, 'exit');
 
