@@ -66,8 +66,9 @@ func TestDiscoverRefused(t *testing.T) {
 				"server/discover": refused, "initialize": onStream(result("$ID", welcome)), "tools/list": onStream(result("$ID", `{}`)),
 			})
 			c := start(t, s.config())
-			c.write(discover, initialize, initialized, call(1, "tools/list"))
+			c.write(discover)
 			c.wantError(`"d"`, -32601, "")
+			c.write(initialize, initialized, call(1, "tools/list"))
 			c.want(welcomed, result(1, `{}`))
 			c.end()
 			wantPaths(t, s, "POST /mcp", "POST /mcp", "GET /mcp", "POST /messages", "POST /messages", "POST /messages")

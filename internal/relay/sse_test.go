@@ -66,8 +66,10 @@ func TestSSELost(t *testing.T) {
 			s := newLegacy(t, nil)
 			c := s.connect()
 			level, subscribe := `{"jsonrpc":"2.0","id":1,"method":"logging/setLevel","params":{"level":"info"}}`, `{"jsonrpc":"2.0","id":2,"method":"resources/subscribe","params":{"uri":"a"}}`
-			c.write(level, subscribe)
-			c.want(result(1, `{}`), result(2, `{}`))
+			c.write(level)
+			c.want(result(1, `{}`))
+			c.write(subscribe)
+			c.want(result(2, `{}`))
 			c.write(call(3, "slow"), call(4, "slow"))
 			synctest.Wait()
 			before := len(s.requests())
