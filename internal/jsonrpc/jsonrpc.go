@@ -112,14 +112,39 @@ type Message struct {
 // The error is a [*SyntaxError] if raw is not one JSON value. JSON that is no message is no error: its Kind is [Invalid].
 // Members are matched exactly, after decoding escapes; of members with the same name the last one counts, as it does for the parsers that will see raw next.
 func Parse(raw []byte) (Message, error) {
-	var s scanner
-	if err := s.write(raw); err != nil {
-		return Message{}, err
+	var p Parser
+	p.Add(raw)
+	return p.Message(raw)
+}
+
+// A Parser is [Parse] for a message that comes in pieces, each of which is looked at while it is still in the processor's cache: a message of
+// many megabytes would have to be fetched from memory once more. The zero value is ready for a message.
+type Parser struct {
+	s   scanner
+	err error
+}
+
+// Reset makes p ready for another message.
+func (p *Parser) Reset() {
+	*p = Parser{s: scanner{taken: p.s.taken[:0], objects: bitmap{more: p.s.objects.more[:0]}}}
+}
+
+// Add looks at the next piece, which it does not keep.
+func (p *Parser) Add(piece []byte) {
+	if p.err == nil {
+		p.err = p.s.write(piece)
 	}
-	if err := s.close(); err != nil {
-		return Message{}, err
+}
+
+// Message returns what Parse would for raw, which is all the pieces.
+func (p *Parser) Message(raw []byte) (Message, error) {
+	if p.err == nil {
+		p.err = p.s.close()
 	}
-	m := s.message()
+	if p.err != nil {
+		return Message{}, p.err
+	}
+	m := p.s.message()
 	m.Raw = raw
 	return m, nil
 }

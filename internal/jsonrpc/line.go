@@ -79,31 +79,20 @@ func (r *Reader) line() ([]byte, error) {
 
 // skip reads the rest of a line that is over the limit, keeping nothing of it but what it is called.
 func (r *Reader) skip(pieces [][]byte, piece []byte, err error) error {
-	var s scanner
-	var bad error
-	write := func(p []byte) {
-		if bad == nil {
-			bad = s.write(p)
-		}
+	var p Parser
+	for _, held := range pieces {
+		p.Add(held)
 	}
-	for _, p := range pieces {
-		write(p)
-	}
-	write(piece)
+	p.Add(piece)
 	for err == bufio.ErrBufferFull {
 		piece, err = r.r.ReadSlice('\n')
-		write(piece)
-	}
-	if bad == nil {
-		bad = s.close()
+		p.Add(piece)
 	}
 	if err != nil && err != io.EOF {
 		return err
 	}
-	if bad != nil {
-		return &TooLongError{Limit: r.limit}
-	}
-	return &TooLongError{Limit: r.limit, Message: s.message()}
+	m, _ := p.Message(nil) // zero if it is not even JSON
+	return &TooLongError{Limit: r.limit, Message: m}
 }
 
 // trim removes the end of the line, and a line that is nothing but white space.

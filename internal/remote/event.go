@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
 )
 
 // An event is one server-sent event: what its block of lines said, with nothing carried over from the blocks before it.
@@ -20,6 +22,9 @@ type event struct {
 	Retry    time.Duration // how long to wait before reconnecting, if HasRetry
 	HasRetry bool
 	Data     []byte // nil if there is no data line; owned by the caller, with capacity for one more byte
+
+	Message jsonrpc.Message // what Data is
+	Invalid error           // or why it is none
 }
 
 const (
@@ -59,6 +64,7 @@ type eventReader struct {
 	hasData bool
 	over    bool // the block's data is over limit
 	data    eventData
+	parser  jsonrpc.Parser // of data
 }
 
 // newEventReader returns a reader of the events in r that takes up to limit bytes of data in each.
@@ -292,18 +298,25 @@ func (r *eventReader) addData(text []byte, first bool) error {
 	if r.over {
 		return nil
 	}
-	if first && r.hasData {
-		r.data.add([]byte("\n"))
+	switch {
+	case !r.hasData:
+		r.parser.Reset()
+		r.hasData = true
+	case first:
+		r.data.add(lineFeed)
+		r.parser.Add(lineFeed)
 	}
-	r.hasData = true
 	if r.data.size+int64(len(text)) > r.limit {
 		r.over = true
 		r.data = eventData{}
 		return &tooLarge{r.limit}
 	}
 	r.data.add(text)
+	r.parser.Add(text)
 	return nil
 }
+
+var lineFeed = []byte("\n")
 
 // dispatch ends the block. It returns false if there is nothing to tell of it.
 func (r *eventReader) dispatch() (event, bool) {
@@ -311,6 +324,7 @@ func (r *eventReader) dispatch() (event, bool) {
 	ok := e.HasID || e.HasRetry
 	if r.hasData && !r.over {
 		e.Data = r.data.bytes()
+		e.Message, e.Invalid = r.parser.Message(e.Data)
 		ok = true
 	}
 	r.block, r.open, r.hasData, r.over, r.data = event{}, false, false, false, eventData{}

@@ -78,12 +78,11 @@ func (c *conn) event(e event, on *call) {
 	if len(e.Data) == 0 || e.Type != "" && e.Type != "message" {
 		return
 	}
-	m, err := jsonrpc.Parse(e.Data)
-	if err != nil {
-		c.unreadable(on, &messageError{err})
+	if e.Invalid != nil {
+		c.unreadable(on, &messageError{e.Invalid})
 		return
 	}
-	c.route(m, on)
+	c.route(e.Message, on)
 }
 
 // A messageError says that the server sent something that can't be a message.

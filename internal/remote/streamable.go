@@ -265,9 +265,13 @@ func (s *streamable) relearn(refused *call) bool {
 	return true
 }
 
+// readStep is how much of a body is read at once: so little that it is still in the processor's cache when it is parsed.
+const readStep = 64 << 10
+
 // readMessage reads and closes a body that is one message.
 func readMessage(resp *http.Response, limit int64) (jsonrpc.Message, error) {
 	defer resp.Body.Close()
+	var parser jsonrpc.Parser
 	var raw []byte
 	switch n := resp.ContentLength; {
 	case n > limit:
@@ -276,14 +280,20 @@ func readMessage(resp *http.Response, limit int64) (jsonrpc.Message, error) {
 		return jsonrpc.Message{}, errNoAnswer
 	case n > 0:
 		raw = make([]byte, n)
-		if _, err := io.ReadFull(resp.Body, raw); err != nil {
-			return jsonrpc.Message{}, &lostError{err}
+		for rest := raw; len(rest) > 0; {
+			step := rest[:min(len(rest), readStep)]
+			if _, err := io.ReadFull(resp.Body, step); err != nil {
+				return jsonrpc.Message{}, &lostError{err}
+			}
+			parser.Add(step)
+			rest = rest[len(step):]
 		}
 	default:
 		var data eventData
-		buffer := make([]byte, 32<<10)
+		buffer := make([]byte, readStep)
 		for {
 			n, err := resp.Body.Read(buffer)
+			parser.Add(buffer[:n])
 			if data.add(buffer[:n]); data.size > limit {
 				return jsonrpc.Message{}, &tooLarge{limit}
 			}
@@ -296,7 +306,7 @@ func readMessage(resp *http.Response, limit int64) (jsonrpc.Message, error) {
 		}
 		raw = data.bytes()
 	}
-	m, err := jsonrpc.Parse(raw)
+	m, err := parser.Message(raw)
 	if err != nil {
 		return m, &messageError{err}
 	}
