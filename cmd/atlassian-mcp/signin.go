@@ -198,12 +198,24 @@ func (s *signer) get(ctx context.Context) (*auth.Client, error) {
 	return s.client, nil
 }
 
+// closeGrace is how long the end of the program waits for the client to end. A call of the keychain's can't be interrupted and may
+// wait for a person; what it is about is either stored or not, whether the program ends before or after it.
+const closeGrace = 50 * time.Millisecond
+
 // Close ends the client.
 func (s *signer) Close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.client != nil {
-		s.client.Close()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.client != nil {
+			s.client.Close()
+		}
+	}()
+	select {
+	case <-closed:
+	case <-time.After(closeGrace):
 	}
 }
 

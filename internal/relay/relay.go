@@ -41,7 +41,7 @@ const (
 	maxAnswers = 1024
 
 	// writeGrace is how long Run waits at the end for a write to a client that has stopped reading, which nothing can interrupt.
-	writeGrace = 100 * time.Millisecond
+	writeGrace = 50 * time.Millisecond
 )
 
 // Run relays messages until in reaches its end or ctx is done, and returns nil; or until out can't be written, and returns that error.

@@ -80,7 +80,7 @@ const (
 
 	// CloseTimeout is how long Close may take. The process is about to end and its host is waiting, so a server that doesn't answer
 	// the DELETE in this time keeps a session that it will have to expire by itself.
-	CloseTimeout = 400 * time.Millisecond
+	CloseTimeout = 300 * time.Millisecond
 )
 
 // withDefaults returns cfg without zero values.
