@@ -281,7 +281,9 @@ func (r *relay) open(o opening) {
 		if failed.Err != nil && r.ctx.Err() == nil {
 			r.cfg.Report(failed.Err)
 		}
-		r.reply(failed.Answer)
+		for _, m := range r.batches.collect([]jsonrpc.Message{failed.Answer}) {
+			r.reply(m)
+		}
 	} else {
 		r.conn = o.conn
 		r.written = make(chan struct{})
