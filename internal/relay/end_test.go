@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -99,7 +100,7 @@ type brokenPipe struct {
 }
 
 func (w *brokenPipe) Write(p []byte) (int, error) {
-	if w.lines--; w.lines < 0 {
+	if w.lines -= bytes.Count(p, []byte("\n")); w.lines < 0 {
 		return 0, w.then()
 	}
 	return len(p), nil

@@ -1,0 +1,66 @@
+package relay_test
+
+import (
+	"errors"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/relay"
+)
+
+// TestRefuse answers everything that is owed an answer.
+func TestRefuse(t *testing.T) {
+	refusal := `"error":{"code":-31000,"message":"unknown flag"}}`
+	for _, test := range []struct{ line, want string }{
+		{initialize, `{"jsonrpc":"2.0","id":0,` + refusal},
+		{call(9007199254740993, "tools/list"), `{"jsonrpc":"2.0","id":9007199254740993,` + refusal},
+		{discover, `{"jsonrpc":"2.0","id":"d","error":{"code":-32601,"message":"unknown flag"}}`},
+		{initialized, ""},
+		{result(1, `{}`), ""},
+		{"", ""},
+		{"hello", `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"invalid JSON at byte 0: a value must follow"}}`},
+	} {
+		bubble(t, test.line, func(t *testing.T) {
+			in, w := io.Pipe()
+			lines := make(chan string, 100)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				relay.Refuse(t.Context(), in, &lineWriter{lines: lines}, "unknown flag")
+			}()
+			c := &client{t: t, in: w, lines: lines, done: done}
+			for range 3 {
+				c.write(test.line)
+				if test.want != "" {
+					c.want(test.want)
+				}
+				c.quiet()
+				time.Sleep(4 * time.Second)
+			}
+			c.end()
+		})
+	}
+}
+
+// TestRefuseEnds looks at how long it waits.
+func TestRefuseEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, w := io.Pipe()
+		defer w.Close()
+		began := time.Now()
+		relay.Refuse(t.Context(), in, io.Discard, "no")
+		if took := time.Since(began); took != 5*time.Second {
+			t.Errorf("took %v", took)
+		}
+		in, w = io.Pipe() // the other is still being read, see relay.Refuse
+		defer w.Close()
+		go io.WriteString(w, initialize+"\n")
+		began = time.Now()
+		relay.Refuse(t.Context(), in, &brokenPipe{0, func() error { return errors.New("broken pipe") }}, "no")
+		if took := time.Since(began); took != 0 {
+			t.Errorf("took %v", took)
+		}
+	})
+}
