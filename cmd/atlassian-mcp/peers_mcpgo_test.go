@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
@@ -12,14 +10,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/mark3labs/mcp-go/client"
 	"github.com/mark3labs/mcp-go/client/transport"
 	"github.com/mark3labs/mcp-go/mcp"
-	"github.com/mark3labs/mcp-go/server"
 )
 
 // peerPatience bounds each wait for something that the server sends unasked. It only
@@ -30,27 +26,22 @@ const peerPatience = 15 * time.Second
 // speaks 2026-07-28, which the peers of TestPeers don't.
 func TestPeersGo(t *testing.T) {
 	program := peerProgram(t)
-	streamable := func(s *server.MCPServer) http.Handler {
-		// Without an event store the server loses what a tool says along the way.
-		return server.NewStreamableHTTPServer(s, server.WithEventStore(server.NewInMemoryEventStore()),
-			server.WithStreamableHTTPLogger(slog.New(slog.DiscardHandler)))
-	}
 	for _, tt := range []struct {
 		name    string
-		handler func(*server.MCPServer) http.Handler
+		handler func(*peerServer) http.Handler
 		path    string
 		ask     string // version that the client prefers, "" for all
 		want    string
 		asks    bool // the server can ask the client
 	}{
-		{"modern", streamable, "/mcp", "", mcp.ProtocolVersion20260728, true},
-		{"legacy", streamable, "/mcp", mcp.LATEST_LEGACY_PROTOCOL_VERSION, mcp.LATEST_LEGACY_PROTOCOL_VERSION, true},
-		{"sse", func(s *server.MCPServer) http.Handler { return server.NewSSEServer(s) }, "/sse", "", mcp.LATEST_LEGACY_PROTOCOL_VERSION, false},
+		{"modern", (*peerServer).streamable, "/mcp", "", mcp.ProtocolVersion20260728, true},
+		{"legacy", (*peerServer).streamable, "/mcp", mcp.LATEST_LEGACY_PROTOCOL_VERSION, mcp.LATEST_LEGACY_PROTOCOL_VERSION, true},
+		{"sse", (*peerServer).sse, "/sse", "", mcp.LATEST_LEGACY_PROTOCOL_VERSION, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := newPeerServer()
-			hs := httptest.NewServer(tt.handler(s.MCPServer))
+			hs := httptest.NewServer(tt.handler(s))
 			t.Cleanup(hs.Close)
 			t.Cleanup(hs.CloseClientConnections)
 			c := startPeerClient(t, program, hs.URL+tt.path, tt.ask)
@@ -74,90 +65,6 @@ func TestPeersGo(t *testing.T) {
 			}
 		})
 	}
-}
-
-// A peerServer is mcp-go's server with a tool for each thing that a server can do.
-type peerServer struct {
-	*server.MCPServer
-	echoed             atomic.Int64  // calls of the tool "echo"
-	waiting, cancelled chan struct{} // by the tool "wait"
-	heard              chan struct{} // lets the tools "count" and "log" return
-}
-
-func newPeerServer() *peerServer {
-	s := &peerServer{
-		MCPServer: server.NewMCPServer("peer", "1.0.0", server.WithToolCapabilities(true), server.WithLogging(),
-			server.WithResourceCapabilities(true, true), server.WithPromptCapabilities(true),
-			server.WithElicitation(), server.WithRoots()),
-		waiting:   make(chan struct{}, 1),
-		cancelled: make(chan struct{}, 1),
-		heard:     make(chan struct{}, 1),
-	}
-	s.EnableSampling()
-	s.AddTool(mcp.NewTool("echo", mcp.WithString("text")), func(_ context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-		s.echoed.Add(1)
-		return mcp.NewToolResultText(r.GetString("text", "")), nil
-	})
-	s.AddTool(mcp.NewTool("count"), s.count)
-	s.AddTool(mcp.NewTool("log"), s.log)
-	s.AddTool(mcp.NewTool("ask"), s.ask)
-	s.AddTool(mcp.NewTool("wait"), s.wait)
-	s.AddResource(mcp.NewResource("peer://r", "r"), func(context.Context, mcp.ReadResourceRequest) ([]mcp.ResourceContents, error) {
-		return []mcp.ResourceContents{mcp.TextResourceContents{URI: "peer://r", Text: "contents"}}, nil
-	})
-	s.AddPrompt(mcp.NewPrompt("p"), func(context.Context, mcp.GetPromptRequest) (*mcp.GetPromptResult, error) {
-		return mcp.NewGetPromptResult("gotten", nil), nil
-	})
-	return s
-}
-
-// count reports its progress in three steps, and returns when they have been heard:
-// mcp-go's server forgets what it hasn't sent by then.
-func (s *peerServer) count(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-	for i := range 3 {
-		params := map[string]any{"progressToken": r.Params.Meta.ProgressToken, "progress": i + 1, "total": 3}
-		if err := s.SendNotificationToClient(ctx, "notifications/progress", params); err != nil {
-			return nil, err
-		}
-	}
-	<-s.heard
-	return mcp.NewToolResultText("counted"), nil
-}
-
-// log says something at level debug and something at level warning, and returns when
-// the latter has been heard.
-func (s *peerServer) log(ctx context.Context, _ mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-	for _, level := range []mcp.LoggingLevel{mcp.LoggingLevelDebug, mcp.LoggingLevelWarning} {
-		if err := s.SendLogMessageToClient(ctx, mcp.NewLoggingMessageNotification(level, "peer", level)); err != nil {
-			return nil, err
-		}
-	}
-	<-s.heard
-	return mcp.NewToolResultText("logged"), nil
-}
-
-// ask wants to know three things of the client, by whatever means the protocol version
-// has for that, and returns them.
-func (s *peerServer) ask(_ context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-	if len(r.Params.InputResponses) == 0 {
-		return server.NewInputRequestBuilder("asked").
-			Sample("sample", mcp.CreateMessageParams{MaxTokens: 10}).
-			Elicit("elicit", mcp.ElicitationParams{Message: "who?", RequestedSchema: map[string]any{
-				"type": "object", "properties": map[string]any{"name": map[string]any{"type": "string"}},
-			}}).
-			Roots("roots").
-			ToolResult(), nil
-	}
-	answers, err := json.Marshal(r.Params.InputResponses)
-	return mcp.NewToolResultText(string(answers)), err
-}
-
-// wait waits to be cancelled.
-func (s *peerServer) wait(ctx context.Context, _ mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-	s.waiting <- struct{}{}
-	<-ctx.Done()
-	s.cancelled <- struct{}{}
-	return nil, ctx.Err()
 }
 
 // A peerClient is mcp-go's client with the program at the other end of its pipes.
@@ -252,7 +159,7 @@ func (c *peerClient) testLists(t *testing.T) {
 	for _, tool := range tools.Tools {
 		names = append(names, tool.Name)
 	}
-	if want := []string{"ask", "count", "echo", "log", "wait"}; !slices.Equal(names, want) {
+	if want := []string{"announce", "ask", "count", "echo", "log", "wait"}; !slices.Equal(names, want) {
 		t.Errorf("tools %q, want %q", names, want)
 	}
 
@@ -370,29 +277,26 @@ func (c *peerClient) testInput(t *testing.T) {
 
 func (c *peerClient) testCancellation(t *testing.T, s *peerServer) {
 	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	go func() {
-		<-s.waiting
-		cancel()
-	}()
-	if _, err := c.call(ctx, "wait", nil, nil); !errors.Is(err, context.Canceled) {
-		t.Errorf("the call ended with %v, want %v", err, context.Canceled)
-	}
-	select {
-	case <-s.cancelled:
-	case <-time.After(peerPatience):
-		t.Errorf("the server was not told within %v", peerPatience)
-	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := c.call(ctx, "wait", nil, &mcp.Meta{ProgressToken: "wait"}); !errors.Is(err, context.Canceled) {
+			t.Errorf("the call ended with %v, want %v", err, context.Canceled)
+		}
+	})
+	c.next(t, "notifications/progress")
+	cancel()
+	wg.Wait()
+	s.wantCancelled(t)
 }
 
 func (c *peerClient) testLarge(t *testing.T) {
-	text := strings.Repeat("0123456789abcdef", 5<<20/16)
-	got, err := c.call(t.Context(), "echo", map[string]any{"text": text}, nil)
+	message := strings.Repeat("0123456789abcdef", 5<<20/16)
+	got, err := c.call(t.Context(), "echo", map[string]any{"message": message}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got != text {
-		t.Errorf("%d bytes came back as %d others", len(text), len(got))
+	if got != "Echo: "+message {
+		t.Errorf("%d bytes came back as %d others", len(message), len(got))
 	}
 }
 
@@ -401,8 +305,8 @@ func (c *peerClient) testConcurrent(t *testing.T, s *peerServer) {
 	var wg sync.WaitGroup
 	for i := range 500 {
 		wg.Go(func() {
-			want := strconv.Itoa(i)
-			if got, err := c.call(t.Context(), "echo", map[string]any{"text": want}, nil); err != nil || got != want {
+			message := strconv.Itoa(i)
+			if got, err := c.call(t.Context(), "echo", map[string]any{"message": message}, nil); err != nil || got != "Echo: "+message {
 				t.Errorf("call %d: %q, %v", i, got, err)
 			}
 		})

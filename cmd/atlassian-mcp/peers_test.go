@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http/httptest"
+	"net/url"
 	"os/exec"
 	"testing"
 	"time"
@@ -21,29 +23,52 @@ import (
 func TestPeers(t *testing.T) {
 	drivers := peerDrivers(t)
 	program := peerProgram(t)
-
-	for _, transport := range []struct{ name, path string }{
+	for _, mode := range []struct{ name, path string }{
 		{"streamableHttp", "/mcp"},
 		{"sse", "/sse"},
 	} {
-		everything := startEverything(t, drivers, transport.name)
+		everything := startEverything(t, drivers, mode.name)
 		for _, client := range []string{"sdk1", "sdk2", "sdk2-auto"} {
-			t.Run(client+"/"+transport.name, func(t *testing.T) {
+			t.Run(client+"/"+mode.name, func(t *testing.T) {
 				t.Parallel()
-				atDirect, atRelayed := newWitness(t, everything), newWitness(t, everything)
-				direct := drive(t, drivers, client, transport.name, atDirect.URL+transport.path)
-				relayed := drive(t, drivers, client, transport.name, atRelayed.URL+transport.path, program)
-
-				for _, c := range direct {
-					if c.OK == (c.Why != "") {
-						t.Errorf("directly, %s: passed: %t, and the driver says %q of failing: %s", c.Name, c.OK, c.Why, c.Error)
-					}
-				}
-				compareChecks(t, direct, relayed)
-				compareWitnesses(t, atDirect, atRelayed)
+				driveBothWays(t, drivers, program, everything, mode.path, client, mode.name)
 			})
 		}
 	}
+}
+
+// TestPeersModern is the same at protocol version 2026-07-28, which the reference
+// server doesn't speak and mcp-go's does.
+func TestPeersModern(t *testing.T) {
+	drivers := peerDrivers(t)
+	s := newPeerServer()
+	hs := httptest.NewServer(s.streamable())
+	t.Cleanup(hs.Close)
+	t.Cleanup(hs.CloseClientConnections)
+	origin, err := url.Parse(hs.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	driveBothWays(t, drivers, peerProgram(t), origin, "/mcp", "sdk2-auto", "modern")
+	for range 2 {
+		s.wantCancelled(t)
+	}
+}
+
+// driveBothWays runs the checks directly and through the program, and compares.
+func driveBothWays(t *testing.T, drivers, program string, origin *url.URL, path, client, kind string) {
+	t.Helper()
+	atDirect, atRelayed := newWitness(t, origin), newWitness(t, origin)
+	direct := drive(t, drivers, client, kind, atDirect.URL+path)
+	relayed := drive(t, drivers, client, kind, atRelayed.URL+path, program)
+
+	for _, c := range direct {
+		if c.OK == (c.Why != "") {
+			t.Errorf("directly, %s: passed: %t, and the driver says %q of failing: %s", c.Name, c.OK, c.Why, c.Error)
+		}
+	}
+	compareChecks(t, direct, relayed)
+	compareWitnesses(t, atDirect, atRelayed)
 }
 
 // A peerCheck is one line of output of testdata/peers/drive.mjs.

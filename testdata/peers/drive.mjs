@@ -1,10 +1,11 @@
-// Drives server-everything with one of the official TypeScript clients and
-// prints one line of JSON for each check:
+// Drives a server with one of the official TypeScript clients and prints one line
+// of JSON for each check:
 //
-//	node drive.mjs CLIENT TRANSPORT URL [COMMAND]
+//	node drive.mjs CLIENT KIND URL [COMMAND]
 //
-// CLIENT is sdk1, sdk2 or sdk2-auto, TRANSPORT is streamableHttp or sse. With a
-// COMMAND the client starts "COMMAND URL" and talks to it over stdio; without
+// CLIENT is sdk1, sdk2 or sdk2-auto. KIND is streamableHttp or sse for
+// server-everything in one of these modes, modern for the server of TestPeersGo at
+// protocol version 2026-07-28. With a COMMAND the client starts "COMMAND URL" and talks to it over stdio; without
 // one it uses its own transport for URL. The checks are the same, so that what
 // they print can be compared.
 //
@@ -15,6 +16,7 @@
 import { Session, settle } from './session.mjs';
 import { checks } from './checks.mjs';
 import { exit } from './exit.mjs';
+import { modernChecks } from './modern-checks.mjs';
 import { sdk1 } from './sdk1.mjs';
 import { sdk2 } from './sdk2.mjs';
 
@@ -40,7 +42,7 @@ async function report(check, run, why) {
   console.log(JSON.stringify(line));
 }
 
-await checks(session, report);
+await (kind === 'modern' ? modernChecks : checks)(session, report);
 if (command) {
   await report('exit', () => exit(session));
 } else {

@@ -26,9 +26,10 @@ const person = {
   },
 };
 
-export async function connect(session) {
+// connect returns all that the client has learnt of the server by then.
+export async function connect({ client, peer, transport }) {
   for (const [method, answer] of Object.entries(person)) {
-    session.peer.onRequest(method, async ({ params }, extra) => {
+    peer.onRequest(method, async ({ params }, extra) => {
       const result = answer(params);
       if (!params?.task) return result;
       const task = await extra.taskStore.createTask({ ttl: params.task.ttl });
@@ -36,9 +37,13 @@ export async function connect(session) {
       return { task };
     });
   }
-  await session.client.connect(session.transport);
-  const { id } = session.sent.find((m) => m.method === 'initialize');
-  return session.answers(id)[0].result;
+  await client.connect(transport);
+  return {
+    version: client.getNegotiatedProtocolVersion?.(), // which the older SDK keeps to itself
+    server: client.getServerVersion(),
+    capabilities: client.getServerCapabilities(),
+    instructions: client.getInstructions(),
+  };
 }
 
 // listening waits until what the server sends of its own accord gets through:
