@@ -1,0 +1,201 @@
+//go:build linux
+
+package main
+
+import (
+	"syscall"
+	"testing"
+)
+
+// TestSignInProcesses runs the program as one user's clients do, several at a time: they share one sign-in and each of its
+// renewals, whatever happens to any of them.
+func TestSignInProcesses(t *testing.T) {
+	program := peerProgram(t)
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T, *world)
+	}{
+		{"8 calls share a renewal", testCallsShareRenewal},
+		{"8 processes share a renewal", testProcessesShareRenewal},
+		{"renewal of 8 calls killed", testRenewalOfCallsKilled},
+		{"renewal of 8 processes killed", testRenewalOfProcessesKilled},
+		{"5 cold processes share a sign-in", testProcessesShareSignIn},
+		{"sign-in of a killed process", testSignInOfKilledProcess},
+		{"renewal survives end of input", func(t *testing.T, w *world) { testRenewalSurvives(t, w, 0) }},
+		{"renewal survives SIGTERM", func(t *testing.T, w *world) { testRenewalSurvives(t, w, syscall.SIGTERM) }},
+		{"renewal survives SIGKILL", func(t *testing.T, w *world) { testRenewalSurvives(t, w, syscall.SIGKILL) }},
+		{"end of input while a tab is open", testEndOfInputWhileTabIsOpen},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			test.run(t, newWorld(t, program))
+		})
+	}
+}
+
+// refuseTogether has the server refuse n calls that the sessions send, at once.
+func refuseTogether(w *world, n int, send func()) {
+	w.t.Helper()
+	release := w.hold("tools/call")
+	w.refuseTokens()
+	send()
+	w.await("tools/call", n)
+	release()
+	w.await("401", n)
+}
+
+// signedIn returns n open sessions of a user who has signed in.
+func signedIn(w *world, n int) []*session {
+	w.t.Helper()
+	w.signIn()
+	sessions := make([]*session, n)
+	for i := range sessions {
+		sessions[i] = w.start()
+		sessions[i].initialize()
+	}
+	for _, s := range sessions {
+		s.opened()
+	}
+	w.await("ok notifications/initialized", n) // lest these be refused in place of what a test is about
+	w.await("ok GET", n)
+	return sessions
+}
+
+var eight = []int{11, 12, 13, 14, 15, 16, 17, 18}
+
+// callEight sends one call for each of eight, from one session or from one each.
+func callEight(sessions []*session) {
+	for i, id := range eight {
+		sessions[i%len(sessions)].call(id)
+	}
+}
+
+func wantEight(sessions []*session) {
+	for i, id := range eight {
+		sessions[i%len(sessions)].wantResult(id)
+	}
+	for _, s := range sessions {
+		s.end()
+	}
+}
+
+func testCallsShareRenewal(t *testing.T, w *world)     { shareRenewal(w, 1) }
+func testProcessesShareRenewal(t *testing.T, w *world) { shareRenewal(w, 8) }
+
+func shareRenewal(w *world, processes int) {
+	sessions := signedIn(w, processes)
+	refuseTogether(w, 8, func() { callEight(sessions) })
+	wantEight(sessions)
+	w.want("refresh=1", "refreshed=1", "revoked=0", "tab=0", "ok tools/call=8", "register=0")
+}
+
+func testRenewalOfCallsKilled(t *testing.T, w *world)     { renewalKilled(w, 1) }
+func testRenewalOfProcessesKilled(t *testing.T, w *world) { renewalKilled(w, 8) }
+
+// renewalKilled kills the process that renews for all before the server has granted it anything.
+func renewalKilled(w *world, processes int) {
+	sessions := signedIn(w, processes)
+	release := w.hold("refresh")
+	refuseTogether(w, 8, func() { callEight(sessions) })
+	w.await("refresh", 1)
+	w.lockHolder().kill()
+	w.await("refresh", 2) // by the next, which had no other way to know that it has to
+	release()
+	wantEight(sessions)
+	w.want("refresh=2", "refreshed=1", "revoked=0", "tab=0", "ok tools/call=8", "register=0")
+}
+
+func testProcessesShareSignIn(t *testing.T, w *world) {
+	release := w.hold("initialize")
+	sessions := make([]*session, 5)
+	for i := range sessions {
+		sessions[i] = w.start()
+		sessions[i].initialize()
+	}
+	w.await("initialize", 5)
+	release()
+	for i, s := range sessions {
+		s.opened()
+		s.call(10 + i)
+		s.wantResult(10 + i)
+	}
+	w.want("tab=1", "register=1", "code=1", "refresh=0", "ok initialize=5", "ok tools/call=5")
+	for _, s := range sessions {
+		s.end()
+	}
+}
+
+// pageLine begins the line by which a process tells which page waits for the user.
+const pageLine = "Open this page to sign in: "
+
+// testSignInOfKilledProcess kills each process that has a tab open, until the last one finishes that of the first.
+func testSignInOfKilledProcess(t *testing.T, w *world) {
+	w.script(func() { w.browse = nil })
+	owner := w.start()
+	owner.initialize()
+	tab := w.tab(1)
+	if tab.Owner != owner.cmd.Process.Pid {
+		t.Errorf("the tab is of process %d, want %d", tab.Owner, owner.cmd.Process.Pid)
+	}
+	second := w.start()
+	second.initialize()
+	second.stderr.await(pageLine+tab.Args[0], 1) // waits for the first
+	owner.signal(syscall.SIGKILL)
+	second.stderr.await(pageLine+tab.Args[0], 2) // has taken it over
+	third := w.start()
+	third.initialize()
+	third.stderr.await(pageLine+tab.Args[0], 1)
+	second.signal(syscall.SIGKILL)
+	third.stderr.await(pageLine+tab.Args[0], 2)
+	w.visit(tab.Args[0])
+	third.opened()
+	third.call(2)
+	third.wantResult(2)
+	third.end()
+	w.want("tab=1", "register=1", "authorize=1", "code=1", "ok tools/call=1")
+	w.wantClosed(w.callback(tab.Args[0]))
+}
+
+// testRenewalSurvives ends the client's processes when the server has granted a renewal but its answer is still on the way. Nothing
+// waits for that answer, and nothing is lost. Signal 0 means the end of input.
+func testRenewalSurvives(t *testing.T, w *world, sig syscall.Signal) {
+	s := signedIn(w, 1)[0]
+	release := w.hold("refreshed")
+	w.refuseTokens()
+	s.call(2)
+	w.await("refreshed", 1)
+	if sig == 0 {
+		s.end()
+	} else {
+		s.signal(sig)
+	}
+	if n := len(w.renewals()); n != 1 {
+		t.Errorf("%d processes renew, want 1 still", n)
+	}
+	release()
+	next := w.start().open()
+	next.call(2)
+	next.wantResult(2)
+	next.end()
+	w.want("refresh=1", "refreshed=1", "revoked=0", "tab=0", "code=0", "ok tools/call=1")
+}
+
+func testEndOfInputWhileTabIsOpen(t *testing.T, w *world) {
+	w.script(func() { w.browse = nil })
+	s := w.start()
+	s.initialize()
+	page := w.tab(1).Args[0]
+	s.end()
+	w.wantClosed(w.callback(page))
+	if p := w.processes(); len(p) > 0 {
+		t.Errorf("left behind: %v", p)
+	}
+
+	next := w.start()
+	next.initialize()
+	next.stderr.await(pageLine+page, 1)
+	w.visit(page)
+	next.opened()
+	next.end()
+	w.want("tab=1", "register=1", "code=1")
+}
