@@ -23,9 +23,11 @@ import (
 func TestMain(m *testing.M) {
 	// A program that is built with -race would otherwise wait for a second before it exits.
 	os.Setenv(raceOptions[0], raceOptions[1])
+	os.Setenv(tokenStoreEnv, "file") // no test but the keychain's own has business with a keychain
 	testscript.Main(m, map[string]func(){
 		"atlassian-mcp": main,
 		"ide":           ide,
+		"follow":        follow,
 	})
 }
 
@@ -36,11 +38,14 @@ func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"server": startServer,
+			"server":  startServer,
+			"sign-in": signIn,
+			"counted": counted,
+			"exits":   exits,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv(raceOptions[0], raceOptions[1])
-			return nil
+			return setUpSignIn(env)
 		},
 		RequireExplicitExec: true,
 	})
