@@ -14,7 +14,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 )
 
 // A witness stands in front of a server and counts what that accepts.
@@ -30,10 +29,8 @@ func newWitness(t *testing.T, origin *url.URL) *witness {
 	w := &witness{accepted: make(map[string]int)}
 	type method struct{} // the context key for what the request is
 	proxy := httputil.NewSingleHostReverseProxy(origin)
-	proxy.Transport = &http.Transport{
-		MaxIdleConnsPerHost: 100,
-		IdleConnTimeout:     time.Second, // less than the server's, so as not to meet its closing a connection
-	}
+	// A connection used again may be one that the server is about to close.
+	proxy.Transport = &http.Transport{DisableKeepAlives: true}
 	proxy.ModifyResponse = func(r *http.Response) error {
 		if r.StatusCode < 400 {
 			w.mu.Lock()
