@@ -126,13 +126,16 @@ var answers = []string{
 
 func TestGoldenAnswers(t *testing.T) {
 	for _, form := range answers {
-		for _, value := range values {
-			frame := fmt.Sprintf(form, value)
-			eachWire(t, frame, map[string]string{"x": frame}, func(t *testing.T, s *server, c *client) {
-				c.write(call(7, "x"))
-				c.want(frame)
-			})
+		frames := make(map[string]string)
+		for i, value := range values {
+			frames[fmt.Sprint("x", i)] = fmt.Sprintf(form, value)
 		}
+		eachWire(t, form, frames, func(t *testing.T, s *server, c *client) {
+			for method, frame := range frames {
+				c.write(call(7, method))
+				c.want(frame)
+			}
+		})
 	}
 }
 
