@@ -33,15 +33,16 @@ func TestSignInProcesses(t *testing.T) {
 	}
 }
 
-// refuseTogether has the server refuse n calls that the sessions send, at once.
-func refuseTogether(w *world, n int, send func()) {
+// refuseTogether has the server refuse 8 calls of the sessions at once, and returns what waits for their results.
+func refuseTogether(w *world, sessions []*session) (wait func()) {
 	w.t.Helper()
 	release := w.hold("tools/call")
 	w.refuseTokens()
-	send()
-	w.await("tools/call", n)
+	wait = eightCalls(sessions)
+	w.await("tools/call", 8)
 	release()
-	w.await("401", n)
+	w.await("401", 8)
+	return wait
 }
 
 // signedIn returns n open sessions of a user who has signed in.
@@ -61,21 +62,19 @@ func signedIn(w *world, n int) []*session {
 	return sessions
 }
 
-var eight = []int{11, 12, 13, 14, 15, 16, 17, 18}
-
-// callEight sends one call for each of eight, from one session or from one each.
-func callEight(sessions []*session) {
-	for i, id := range eight {
-		sessions[i%len(sessions)].call(id)
+// eightCalls sends 8 calls, from as many sessions as there are, and returns what waits for their results and then ends the sessions.
+func eightCalls(sessions []*session) (wait func()) {
+	var ids [8]int
+	for i := range ids {
+		ids[i] = sessions[i%len(sessions)].call()
 	}
-}
-
-func wantEight(sessions []*session) {
-	for i, id := range eight {
-		sessions[i%len(sessions)].wantResult(id)
-	}
-	for _, s := range sessions {
-		s.end()
+	return func() {
+		for i, id := range ids {
+			sessions[i%len(sessions)].wantResult(id)
+		}
+		for _, s := range sessions {
+			s.end()
+		}
 	}
 }
 
@@ -84,8 +83,7 @@ func testProcessesShareRenewal(t *testing.T, w *world) { shareRenewal(w, 8) }
 
 func shareRenewal(w *world, processes int) {
 	sessions := signedIn(w, processes)
-	refuseTogether(w, 8, func() { callEight(sessions) })
-	wantEight(sessions)
+	refuseTogether(w, sessions)()
 	w.want("refresh=1", "refreshed=1", "revoked=0", "tab=0", "ok tools/call=8", "register=0")
 }
 
@@ -96,12 +94,12 @@ func testRenewalOfProcessesKilled(t *testing.T, w *world) { renewalKilled(w, 8) 
 func renewalKilled(w *world, processes int) {
 	sessions := signedIn(w, processes)
 	release := w.hold("refresh")
-	refuseTogether(w, 8, func() { callEight(sessions) })
+	wait := refuseTogether(w, sessions)
 	w.await("refresh", 1)
 	w.lockHolder().kill()
 	w.await("refresh", 2) // by the next, which had no other way to know that it has to
 	release()
-	wantEight(sessions)
+	wait()
 	w.want("refresh=2", "refreshed=1", "revoked=0", "tab=0", "ok tools/call=8", "register=0")
 }
 
@@ -114,10 +112,9 @@ func testProcessesShareSignIn(t *testing.T, w *world) {
 	}
 	w.await("initialize", 5)
 	release()
-	for i, s := range sessions {
+	for _, s := range sessions {
 		s.opened()
-		s.call(10 + i)
-		s.wantResult(10 + i)
+		s.mustCall()
 	}
 	w.want("tab=1", "register=1", "code=1", "refresh=0", "ok initialize=5", "ok tools/call=5")
 	for _, s := range sessions {
@@ -149,8 +146,7 @@ func testSignInOfKilledProcess(t *testing.T, w *world) {
 	third.stderr.await(pageLine+tab.Args[0], 2)
 	w.visit(tab.Args[0])
 	third.opened()
-	third.call(2)
-	third.wantResult(2)
+	third.mustCall()
 	third.end()
 	w.want("tab=1", "register=1", "authorize=1", "code=1", "ok tools/call=1")
 	w.wantClosed(w.callback(tab.Args[0]))
@@ -162,7 +158,7 @@ func testRenewalSurvives(t *testing.T, w *world, sig syscall.Signal) {
 	s := signedIn(w, 1)[0]
 	release := w.hold("refreshed")
 	w.refuseTokens()
-	s.call(2)
+	s.call()
 	w.await("refreshed", 1)
 	if sig == 0 {
 		s.end()
@@ -173,9 +169,10 @@ func testRenewalSurvives(t *testing.T, w *world, sig syscall.Signal) {
 		t.Errorf("%d processes renew, want 1 still", n)
 	}
 	release()
-	next := w.start().open()
-	next.call(2)
-	next.wantResult(2)
+	next := w.start()
+	next.initialize()
+	next.opened()
+	next.mustCall()
 	next.end()
 	w.want("refresh=1", "refreshed=1", "revoked=0", "tab=0", "code=0", "ok tools/call=1")
 }
@@ -196,6 +193,7 @@ func testEndOfInputWhileTabIsOpen(t *testing.T, w *world) {
 	next.stderr.await(pageLine+page, 1)
 	w.visit(page)
 	next.opened()
+	next.mustCall()
 	next.end()
 	w.want("tab=1", "register=1", "code=1")
 }

@@ -30,6 +30,7 @@ type session struct {
 	stdout transcript
 	stderr transcript
 	early  map[string]string // answers to other requests, by ID
+	id     int               // of the last request
 	over   bool              // waited for
 }
 
@@ -59,15 +60,10 @@ func (w *world) start(args ...string) *session {
 	return s
 }
 
-// initialize asks for a session.
-func (s *session) initialize() { s.write(initialize) }
-
-// open opens a session.
-func (s *session) open() *session {
-	s.w.t.Helper()
-	s.initialize()
-	s.opened()
-	return s
+// initialize asks for a session. The answer may be the program's own.
+func (s *session) initialize() {
+	s.id = 1
+	s.write(initialize)
 }
 
 // opened waits for the session that initialize has asked for.
@@ -77,9 +73,17 @@ func (s *session) opened() {
 	s.write(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
 }
 
-// call calls a tool.
-func (s *session) call(id int) {
-	s.write(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo"}}`, id))
+// call calls a tool and returns the ID of the request.
+func (s *session) call() int {
+	s.id++
+	s.write(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo"}}`, s.id))
+	return s.id
+}
+
+// mustCall calls a tool and wants its result.
+func (s *session) mustCall() {
+	s.w.t.Helper()
+	s.wantResult(s.call())
 }
 
 func (s *session) write(line string) {
@@ -118,20 +122,23 @@ func (s *session) answer(id int) string {
 }
 
 // wantResult wants the answer to be the server's.
-func (s *session) wantResult(ids ...int) {
+func (s *session) wantResult(id int) {
 	s.w.t.Helper()
-	for _, id := range ids {
-		if got := s.answer(id); !strings.Contains(got, `"result":`) || strings.Contains(got, `"isError":true`) {
-			s.w.t.Errorf("the answer to request %d is %s", id, got)
-		}
+	if got := s.answer(id); failed(got) {
+		s.w.t.Errorf("the answer to request %d is %s", id, got)
 	}
+}
+
+// failed reports whether an answer tells of an error.
+func failed(answer string) bool {
+	return strings.Contains(answer, `"error":`) || strings.Contains(answer, `"isError":true`)
 }
 
 // wantError wants the answer to be an error that has each of the words in it.
 func (s *session) wantError(id int, words ...string) {
 	s.w.t.Helper()
 	got := s.answer(id)
-	if !strings.Contains(got, `"error":`) && !strings.Contains(got, `"isError":true`) {
+	if !failed(got) {
 		s.w.t.Errorf("the answer to request %d is no error: %s", id, got)
 	}
 	for _, word := range words {

@@ -54,6 +54,7 @@ type world struct {
 
 	// What was seen.
 	counts    map[string]int
+	first     map[string]time.Time // when the first of a kind was counted
 	tabs      []tab
 	pages     []string          // what the browser showed in the end
 	clients   map[string]string // redirect URI by client ID
@@ -71,7 +72,7 @@ type world struct {
 type tab struct {
 	Args  []string
 	Owner int // process
-	At    time.Time
+	at    time.Time
 }
 
 // desktopEnv is where the xdg-open of a world reports to.
@@ -100,7 +101,7 @@ func newWorld(t *testing.T, program string) *world {
 	w := &world{
 		t: t, program: program, home: t.TempDir(), ended: make(chan struct{}),
 		holds: map[string]chan struct{}{}, take: map[string]func(http.ResponseWriter, *http.Request){},
-		counts: map[string]int{}, clients: map[string]string{}, codes: map[string]url.Values{}, access: map[string]string{},
+		counts: map[string]int{}, first: map[string]time.Time{}, clients: map[string]string{}, codes: map[string]url.Values{}, access: map[string]string{},
 		refresh: map[string]string{}, used: map[string]bool{}, calls: map[string]int{}, streams: map[chan struct{}]bool{},
 	}
 	w.changed = sync.NewCond(&w.mu)
@@ -149,7 +150,7 @@ func newWorld(t *testing.T, program string) *world {
 
 // open is the user's desktop.
 func (w *world) open(rw http.ResponseWriter, r *http.Request) {
-	t := tab{At: time.Now()}
+	t := tab{at: time.Now()}
 	if err := json.NewDecoder(r.Body).Decode(&t); err != nil {
 		http.Error(rw, err.Error(), http.StatusBadRequest)
 		return
@@ -199,7 +200,9 @@ func (w *world) count(kind string) { w.counted(kind, nil) }
 
 func (w *world) counted(kind string, r *http.Request) bool {
 	w.mu.Lock()
-	w.counts[kind]++
+	if w.counts[kind]++; w.counts[kind] == 1 {
+		w.first[kind] = time.Now()
+	}
 	gate := w.holds[kind]
 	w.mu.Unlock()
 	w.changed.Broadcast()
@@ -252,6 +255,15 @@ func (w *world) tab(n int) tab {
 		w.t.Fatalf("xdg-open got %q", t.Args)
 	}
 	return t
+}
+
+// page returns the nth page, from 1, that the browser ended up at.
+func (w *world) page(n int) string {
+	w.t.Helper()
+	w.await("page", n)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.pages[n-1]
 }
 
 // callback returns where the page sends the browser back to.
