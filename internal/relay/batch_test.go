@@ -38,6 +38,7 @@ func TestBatch(t *testing.T) {
 
 			c.write(array(call(1, "x"), notification, call(`"a"`, "x")))
 			c.wantBatch(x(`1`), x(`"a"`))
+			c.quiet()
 			s.count("x", 2)
 			s.count("notifications/x", 1)
 			for _, r := range s.requests("x") {
