@@ -152,7 +152,8 @@ func (l *listener) callback(w http.ResponseWriter, r *http.Request, state string
 		return
 	}
 	if err := l.outcome.Err; err != nil {
-		p := page{Title: "Sign-in failed", Text: "You are not signed in to " + l.outcome.Server + ".", Detail: err.Error()}
+		p := page{Title: "Sign-in failed", Detail: err.Error(),
+			Text: "You are not signed in to " + l.outcome.Server + ". To try again, run atlassian-mcp login."}
 		if errors.Is(err, ErrDenied) {
 			p.Title = "Sign-in refused"
 		}
