@@ -1,20 +1,18 @@
 package main
 
 import (
-	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/atlassian"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/auth"
@@ -65,6 +63,12 @@ func (f *accountFlags) account(cmd *cobra.Command, args []string, log *slog.Logg
 	if err != nil {
 		return nil, err
 	}
+	if in, ok := terminal(cmd.InOrStdin()); ok && f.noBrowser {
+		const question = "If the browser can't reach this machine after that, paste the address that it shows here: "
+		cfg.Prompt = func(ctx context.Context, _ string) (string, error) {
+			return ask(ctx, in, cmd.ErrOrStderr(), question, readAddress)
+		}
+	}
 	return &account{cfg: cfg, client: auth.New(cfg)}, nil
 }
 
@@ -104,101 +108,51 @@ func (f *accountFlags) login(cmd *cobra.Command, args []string) error {
 	defer a.close()
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
 	server := redactURL(a.cfg.Server)
-	switch {
-	case f.apiToken:
-		if err := keepToken(ctx, cmd, a.cfg); err != nil {
+	if f.apiToken {
+		if err := f.keepToken(cmd, a.cfg); err != nil {
 			return err
 		}
 		fmt.Fprintf(out, "API token for %s kept\n", server)
 		return nil
-	case f.importMCPRemote:
-		imported, err := readMCPRemote(a.cfg.Server, f.resource)
-		if err != nil {
-			return err
-		}
-		if err := a.client.Import(ctx, imported); err != nil {
-			return err
-		}
-		fmt.Fprintf(out, "Signed in to %s, with what mcp-remote had\n", server)
-		return nil
 	}
-	if f.noBrowser && isTerminal(cmd.InOrStdin()) {
-		a.client.Close()
-		a.cfg.Prompt = prompter(cmd.InOrStdin(), cmd.ErrOrStderr())
-		a.client = auth.New(a.cfg)
+	if a.cfg.Authorization != "" {
+		return &usageError{what: apiTokenEnv + " is set, and takes the place of a sign-in", advice: "unset it to sign in"}
 	}
-	if err := a.client.Login(ctx); err != nil {
+	how := ""
+	if f.importMCPRemote {
+		var imported auth.Imported
+		if imported, err = readMCPRemote(a.cfg.Server, args, f.resource); err == nil {
+			err = a.client.Import(ctx, imported)
+		}
+		how = ", with what mcp-remote had"
+	} else {
+		err = a.client.Login(ctx)
+	}
+	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "Signed in to %s\n", server)
+	// An API token would go on taking the place of the sign-in.
+	if err := forgetTokens(ctx, a.cfg.Store, tokenKey(a.cfg.Server, f.profile)); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "Signed in to %s%s\n", server, how)
 	return nil
 }
 
-// prompter returns what asks for the address that the browser ended up at, see auth.Config. Nothing can interrupt the read of a terminal: its
-// goroutine is left behind, at the end of the program.
-func prompter(in io.Reader, out io.Writer) func(context.Context, string) (string, error) {
-	lines := make(chan string)
-	go func() {
-		defer close(lines)
-		for s := bufio.NewScanner(in); s.Scan(); {
-			lines <- s.Text()
-		}
-	}()
-	return func(ctx context.Context, _ string) (string, error) {
-		fmt.Fprint(out, "If the browser can't reach this machine after that, paste the address that it shows here: ")
-		select {
-		case line, ok := <-lines:
-			if !ok {
-				return "", io.EOF
-			}
-			return line, nil
-		case <-ctx.Done():
-			return "", ctx.Err()
-		}
-	}
-}
-
 // keepToken asks for an API token and keeps it for cfg.Server.
-func keepToken(ctx context.Context, cmd *cobra.Command, cfg auth.Config) error {
+func (f *accountFlags) keepToken(cmd *cobra.Command, cfg auth.Config) error {
 	if !atlassian.TakesAPIToken(cfg.Server) {
 		return &usageError{what: "API tokens are for https://*.atlassian.com only", advice: "leave out --api-token to sign in to " + cfg.Server.Host}
 	}
-	t := apiToken{Email: os.Getenv(emailEnv)}
-	if in, ok := cmd.InOrStdin().(*os.File); ok && isTerminal(in) {
-		w := cmd.ErrOrStderr()
-		if t.Email == "" {
-			fmt.Fprint(w, "Email address of your Atlassian account (empty for a service account): ")
-			line, err := bufio.NewReader(in).ReadString('\n')
-			if err != nil {
-				return err
-			}
-			t.Email = strings.TrimSpace(line)
-		}
-		fmt.Fprint(w, "API token (not shown): ")
-		token, err := term.ReadPassword(int(in.Fd()))
-		fmt.Fprintln(w)
-		if err != nil {
-			return err
-		}
-		t.Token = strings.TrimSpace(string(token))
-	} else {
-		text, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), 64<<10))
-		if err != nil {
-			return err
-		}
-		t.Token = strings.TrimSpace(string(text))
-	}
-	if t.Token == "" {
-		return &usageError{what: "there is no API token", advice: "make one at https://id.atlassian.com/manage-profile/security/api-tokens and give it on standard input"}
-	}
-	if err := t.check(); err != nil {
-		return &usageError{what: "API token: " + err.Error(), advice: "copy it again, without line breaks"}
+	t, err := readToken(cmd.Context(), cmd)
+	if err != nil {
+		return err
 	}
 	data, err := json.Marshal(t)
 	if err != nil {
 		return err
 	}
-	return cfg.Store.Set(ctx, tokenKey(cfg.Server, cfg.Profile), data)
+	return cfg.Store.Set(cmd.Context(), tokenKey(cfg.Server, f.profile), data)
 }
 
 func newLogoutCommand() *cobra.Command {
@@ -226,25 +180,20 @@ func (f *accountFlags) logout(cmd *cobra.Command, args []string) error {
 	}
 	defer a.close()
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
-	if !f.all {
-		err := errors.Join(a.client.Logout(ctx), a.cfg.Store.Delete(ctx, tokenKey(a.cfg.Server, a.cfg.Profile)))
-		if err == nil {
-			fmt.Fprintf(out, "Signed out of %s\n", redactURL(a.cfg.Server))
-		}
+	if f.all {
+		err = errors.Join(a.client.LogoutAll(ctx), forgetTokens(ctx, a.cfg.Store, ""))
+	} else {
+		err = errors.Join(a.client.Logout(ctx), forgetTokens(ctx, a.cfg.Store, tokenKey(a.cfg.Server, f.profile)))
+	}
+	if err != nil {
 		return err
 	}
-	err = a.client.LogoutAll(ctx)
-	keys, listErr := a.cfg.Store.List(ctx)
-	err = errors.Join(err, listErr)
-	for _, key := range keys {
-		if strings.HasPrefix(key, tokenPrefix) {
-			err = errors.Join(err, a.cfg.Store.Delete(ctx, key))
-		}
+	what := redactURL(a.cfg.Server)
+	if f.all {
+		what = "everything"
 	}
-	if err == nil {
-		fmt.Fprintln(out, "Signed out of everything")
-	}
-	return err
+	fmt.Fprintf(out, "Signed out of %s\n", what)
+	return nil
 }
 
 func newStatusCommand() *cobra.Command {
@@ -283,37 +232,9 @@ func (f *accountFlags) status(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer a.close()
-	ctx := cmd.Context()
-	var report statusReport
-	if report.Store, err = a.cfg.Store.Backend(ctx); err != nil {
-		return err
-	}
-	one, err := a.client.Status(ctx)
+	report, err := a.report(cmd.Context(), f.all)
 	if err != nil {
 		return err
-	}
-	here := accountStatus{Status: one}
-	stored, err := storedToken(ctx, a.cfg.Store, tokenKey(a.cfg.Server, a.cfg.Profile))
-	switch {
-	case err != nil:
-		return err
-	case a.cfg.Authorization != "":
-		here.APIToken = "environment"
-	case stored.Token != "":
-		here.APIToken = "store"
-	}
-	here.SignedIn = here.SignedIn || here.APIToken != ""
-	report.Accounts = []accountStatus{here}
-	if f.all {
-		all, err := a.client.StatusAll(ctx)
-		if err != nil {
-			return err
-		}
-		for _, s := range all {
-			if s.Server != one.Server || s.Profile != one.Profile {
-				report.Accounts = append(report.Accounts, accountStatus{Status: s})
-			}
-		}
 	}
 	if f.json {
 		e := json.NewEncoder(cmd.OutOrStdout())
@@ -323,14 +244,63 @@ func (f *accountFlags) status(cmd *cobra.Command, args []string) error {
 	} else {
 		err = report.print(cmd.OutOrStdout())
 	}
-	if err == nil && !here.SignedIn {
+	if err == nil && !report.Accounts[0].SignedIn {
 		return errSignedOut
 	}
 	return err
 }
 
-// errSignedOut is the result of status when nobody is signed in, which status has said already.
+// errSignedOut is the result of status when nobody is signed in.
 var errSignedOut = errors.New("nobody is signed in")
+
+// report returns what there is to say about a, and after it about all other accounts if all is set.
+func (a *account) report(ctx context.Context, all bool) (r statusReport, err error) {
+	if r.Store, err = a.cfg.Store.Backend(ctx); err != nil {
+		return r, err
+	}
+	here, err := a.client.Status(ctx)
+	if err != nil {
+		return r, err
+	}
+	r.Accounts = []accountStatus{{Status: here}}
+	if all {
+		others, err := a.client.StatusAll(ctx)
+		if err != nil {
+			return r, err
+		}
+		for _, s := range others {
+			if s.Server != here.Server || s.Profile != here.Profile || s.Resource != here.Resource {
+				r.Accounts = append(r.Accounts, accountStatus{Status: s})
+			}
+		}
+	}
+	keys, err := a.cfg.Store.List(ctx)
+	for _, key := range keys {
+		if origin, profile, ok := parseTokenKey(key); ok {
+			r.addToken(origin, profile, all)
+		}
+	}
+	if a.cfg.Authorization != "" {
+		r.Accounts[0].APIToken, r.Accounts[0].SignedIn = "environment", true
+	}
+	return r, err
+}
+
+// addToken notes that there is an API token for all servers of an origin.
+func (r *statusReport) addToken(origin, profile string, all bool) {
+	found := false
+	for i := range r.Accounts {
+		s := &r.Accounts[i]
+		if s.Profile == profile && (s.Server == origin || strings.HasPrefix(s.Server, origin+"/")) {
+			s.APIToken, s.SignedIn, found = "store", true, true
+		}
+	}
+	if all && !found {
+		s := accountStatus{APIToken: "store"}
+		s.Server, s.Profile, s.SignedIn = origin, profile, true
+		r.Accounts = append(r.Accounts, s)
+	}
+}
 
 // print writes the report for people.
 func (r statusReport) print(out io.Writer) error {
@@ -357,19 +327,25 @@ func (r statusReport) print(out io.Writer) error {
 
 // signedIn says whether the user is signed in, and for how long.
 func (s accountStatus) signedIn(now time.Time) string {
+	left := s.Expires.Sub(now).Round(time.Minute)
 	switch {
 	case s.APIToken != "":
 		return "with an API token from the " + s.APIToken
 	case !s.SignedIn:
-		return "no; run 'atlassian-mcp login'"
+		return "no"
 	case s.Expires.IsZero():
 		return "yes"
-	case now.After(s.Expires):
+	case s.Renewable && left <= 0:
 		return "yes; the token is renewed when it is needed"
 	case s.Renewable:
-		return fmt.Sprintf("yes; the token is good for %s, and renewed after that", s.Expires.Sub(now).Round(time.Minute))
+		return fmt.Sprintf("yes; the token is good for %s, and renewed after that", minutes(left))
 	}
-	return fmt.Sprintf("yes, for %s", s.Expires.Sub(now).Round(time.Minute))
+	return "yes, for " + minutes(left)
+}
+
+// minutes writes d, which is in whole minutes, without seconds.
+func minutes(d time.Duration) string {
+	return cmp.Or(strings.TrimSuffix(d.String(), "0s"), "less than a minute")
 }
 
 func storeName(b keychain.Backend) string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -54,6 +55,9 @@ func printError(w io.Writer, err error) {
 	// One write, so that the lines of several goroutines do not mix.
 	text := "atlassian-mcp: error: " + plain(err.Error()) + "\n"
 	if h := hint(err); h != "" {
+		if _, ok := errors.AsType[*auth.SignInError](err); !ok { // the page to sign in on is worth nothing without its query
+			h = scrub(h)
+		}
 		text += hintLine(h)
 	}
 	io.WriteString(w, text)
@@ -61,7 +65,7 @@ func printError(w io.Writer, err error) {
 
 // hintLine returns advice as a line for standard error.
 func hintLine(advice string) string {
-	return "atlassian-mcp: hint: " + plain(advice) + "\n"
+	return "atlassian-mcp: hint: " + unbroken(advice) + "\n"
 }
 
 // sayer returns what tells the person something on w, a sentence at a time.
@@ -106,9 +110,9 @@ func hint(err error) string {
 	case errors.As(err, &signIn) && signIn.URL != "":
 		return "open " + signIn.URL + " in a browser to sign in, then try again"
 	case errors.As(err, &signIn), errors.Is(err, auth.ErrDenied), errors.Is(err, errSignedOut):
-		return "sign in with 'atlassian-mcp login'"
+		return "sign in with 'atlassian-mcp login', and the same URL and --profile if you gave them"
 	case errors.As(err, &transient):
-		return "nothing is lost, and nobody has to sign in again: try again in a minute"
+		return cmp.Or(hint(transient.Err), "whoever is signed in still is: try again in a minute")
 	case errors.As(err, &static):
 		return "check ATLASSIAN_EMAIL and ATLASSIAN_API_TOKEN, or the token kept by 'atlassian-mcp login --api-token': it may have expired, or an admin may not allow API tokens for this server"
 	case errors.As(err, &locked):

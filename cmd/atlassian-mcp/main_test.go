@@ -23,7 +23,9 @@ import (
 func TestMain(m *testing.M) {
 	// A program that is built with -race would otherwise wait for a second before it exits.
 	os.Setenv(raceOptions[0], raceOptions[1])
-	os.Setenv(tokenStoreEnv, "file") // no test but the keychain's own has business with a keychain
+	if _, ok := os.LookupEnv(tokenStoreEnv); !ok {
+		os.Setenv(tokenStoreEnv, "file") // the keychain of whoever runs the tests is none of their business
+	}
 	testscript.Main(m, map[string]func(){
 		"atlassian-mcp": main,
 		"ide":           ide,
@@ -38,10 +40,11 @@ func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"server":  startServer,
-			"sign-in": signIn,
-			"counted": counted,
-			"exits":   exits,
+			"server":     startServer,
+			"sign-in":    signIn,
+			"mcp-remote": mcpRemote,
+			"counted":    counted,
+			"exits":      exits,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv(raceOptions[0], raceOptions[1])

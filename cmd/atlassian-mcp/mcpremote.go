@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,10 +19,12 @@ import (
 )
 
 // This file reads the sign-in of mcp-remote, which keeps it in files under ~/.mcp-auth: one directory for each version of the layout,
-// in it files that begin with a hash of the server's URL and of the resource, if one was given.
+// in it files that begin with a hash of the server's URL and of the resource, if one was given. What was signed in to with other options that
+// go into the hash, such as headers, is not found.
 
-// readMCPRemote returns what mcp-remote has for server. resource is that of --resource, "" if it was not given.
-func readMCPRemote(server *url.URL, resource string) (auth.Imported, error) {
+// readMCPRemote returns what mcp-remote has for server, which the arguments of the command, if any, name. resource is that of
+// --resource, "" if it was not given.
+func readMCPRemote(server *url.URL, args []string, resource string) (auth.Imported, error) {
 	var none auth.Imported
 	dir := os.Getenv("MCP_REMOTE_CONFIG_DIR")
 	if dir == "" {
@@ -31,14 +34,24 @@ func readMCPRemote(server *url.URL, resource string) (auth.Imported, error) {
 		}
 		dir = filepath.Join(home, ".mcp-auth")
 	}
-	name := server.String()
-	if resource != "" {
-		name += "|" + resource
+	address := server.String()
+	addresses := append(slices.Clone(args), address)
+	if base, ok := strings.CutSuffix(address, "/mcp"); ok {
+		addresses = append(addresses, base+"/sse") // what most configurations had for Atlassian's
 	}
-	hash := md5.Sum([]byte(name)) // only to find the file
-	prefix := hex.EncodeToString(hash[:])
-	found, err := filepath.Glob(filepath.Join(dir, "mcp-remote-*", prefix+"_tokens.json"))
-	if err != nil || len(found) == 0 {
+	var found []string
+	for _, name := range addresses {
+		if resource != "" {
+			name += "|" + resource
+		}
+		hash := md5.Sum([]byte(name)) // only to find the file
+		files, err := filepath.Glob(filepath.Join(dir, "mcp-remote-*", hex.EncodeToString(hash[:])+"_tokens.json"))
+		if err != nil {
+			return none, err
+		}
+		found = append(found, files...)
+	}
+	if len(found) == 0 {
 		return none, &usageError{
 			what:   fmt.Sprintf("mcp-remote has no sign-in to %s in %s", redactURL(server), dir),
 			advice: "give the URL exactly as in the configuration of mcp-remote, and --resource if it is there; or sign in with 'atlassian-mcp login'",
@@ -63,7 +76,7 @@ func readMCPRemote(server *url.URL, resource string) (auth.Imported, error) {
 		RedirectURIs []string `json:"redirect_uris"`
 		Issuer       string   `json:"issuer"`
 	}
-	err = readJSON(strings.TrimSuffix(tokens, "_tokens.json")+"_client_info.json", &client)
+	err := readJSON(strings.TrimSuffix(tokens, "_tokens.json")+"_client_info.json", &client)
 	if err != nil {
 		return none, err
 	}

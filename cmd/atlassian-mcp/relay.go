@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/atlassian"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/auth"
@@ -73,6 +72,7 @@ func (f *relayFlags) command() *cobra.Command {
 	flags.SortFlags = false
 	f.signInFlags.add(flags)
 	f.addSignIn(flags)
+	f.addHeaders(flags)
 	f.serverFlags.add(flags)
 	flags.Var(&f.transport, "transport", "try transports in this `ORDER`: http-first (default),\nsse-first, http-only or sse-only")
 	flags.Var(&f.handshakeTimeout, "handshake-timeout", "give up on the server's first answer after this `TIME`")
@@ -161,12 +161,6 @@ func reporter(ctx context.Context, w io.Writer) func(error) {
 			printError(w, err)
 		}
 	}
-}
-
-// isTerminal reports whether r is a terminal.
-func isTerminal(r io.Reader) bool {
-	f, ok := r.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 var transportNames = []string{

@@ -32,13 +32,17 @@ type serverFlags struct {
 func (f *serverFlags) add(flags *pflag.FlagSet) {
 	f.connectTimeout = secondsFlag(10 * time.Second)
 	flags.SortFlags = false
-	flags.StringArrayVar(&f.headers, "header", nil, "send `\"Name: value\"` with every request (repeatable);\n${VAR} is taken from the environment")
-	flags.StringVar(&f.headerFile, "header-file", "", "read such headers from `FILE`, one a line; # starts a comment")
 	flags.BoolVar(&f.allowHTTP, "allow-http", false, "allow http:// to other machines, without encryption")
 	flags.StringVar(&f.caCert, "ca-cert", "", "trust the CA certificates in `FILE` (PEM) as well")
 	flags.Var(&f.connectTimeout, "connect-timeout", "give up connecting after this `TIME`")
 	flags.BoolVar(&f.debug, "debug", false, "log everything, not only warnings, on standard error")
 	flags.StringVar(&f.logFile, "log-file", "", "append a log of everything to `FILE`")
+}
+
+// addHeaders adds the flags for headers, which only the relay sends.
+func (f *serverFlags) addHeaders(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&f.headers, "header", nil, "send `\"Name: value\"` with every request (repeatable);\n${VAR} is taken from the environment")
+	flags.StringVar(&f.headerFile, "header-file", "", "read such headers from `FILE`, one a line; # starts a comment")
 }
 
 // A connection is what the flags and args come to: where the server is and how to reach it.

@@ -3,14 +3,11 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
-	"slices"
 	"sync"
 	"time"
 
@@ -51,6 +48,8 @@ const (
 func (f *signInFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.profile, "profile", "", "use the account that is kept under `NAME`, for several\nat one server")
 	flags.TextVar(&f.tokenStore, "token-store", keychain.Auto, "keep tokens in `STORE`: keychain, file, or auto for files\nonly where there is no keychain")
+	flags.StringVar(&f.resource, "resource", "", "use a token for this `URI`, not for the server's own")
+	flags.MarkHidden("resource")
 }
 
 // addSignIn adds the flags that say how to sign in.
@@ -59,14 +58,13 @@ func (f *signInFlags) addSignIn(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.noBrowser, "no-browser", false, "print the address of the sign-in page, open no browser")
 	flags.Var(&f.authTimeout, "auth-timeout", "let a sign-in page wait for this `TIME`")
 	flags.StringVar(&f.scope, "scope", "", "ask for these `SCOPES`, space-separated, not for what the server says")
-	flags.StringVar(&f.resource, "resource", "", "ask for a token for this `URI`, not for the server's own")
 	flags.StringVar(&f.clientID, "client-id", "", "sign in as this OAuth client, registered beforehand")
 	flags.StringVar(&f.clientSecret, "client-secret", "", "its `SECRET`; better in the environment as\n"+clientSecretEnv)
 	flags.StringVar(&f.clientMetadataURL, "client-metadata-url", "", "sign in as the client that the document at this `URL` describes,\nwhere the server supports that")
 	flags.IntVar(&f.callbackPort, "callback-port", 0, "have the browser come back to this `PORT`")
 	flags.BoolVar(&f.deviceCode, "device-code", false, "sign in with a code on any device, where the server supports that")
 	flags.BoolVar(&f.clientCredentials, "client-credentials", false, "sign in as the client itself, for services")
-	for _, rare := range []string{"scope", "resource", "client-id", "client-secret", "client-metadata-url", "callback-port", "device-code", "client-credentials"} {
+	for _, rare := range []string{"scope", "client-id", "client-secret", "client-metadata-url", "callback-port", "device-code", "client-credentials"} {
 		flags.MarkHidden(rare)
 	}
 }
@@ -137,9 +135,6 @@ func openURL(url string) error {
 	return browser.OpenURL(url)
 }
 
-// secretFlags are not handed on to another process, whose command line anybody can read.
-var secretFlags = []string{"header", "header-file", "client-secret"}
-
 // renewer returns what starts this program again to renew the sign-in to server, see auth.Config.
 func renewer(cmd *cobra.Command, server *url.URL) func() *exec.Cmd {
 	self, err := os.Executable()
@@ -148,14 +143,14 @@ func renewer(cmd *cobra.Command, server *url.URL) func() *exec.Cmd {
 	}
 	args := []string{"renew", server.String()}
 	cmd.Flags().Visit(func(flag *pflag.Flag) {
-		if known := renewFlags[flag.Name]; known && !slices.Contains(secretFlags, flag.Name) {
+		if renewFlags[flag.Name] {
 			args = append(args, "--"+flag.Name+"="+flag.Value.String())
 		}
 	})
 	return func() *exec.Cmd { return exec.Command(self, args...) }
 }
 
-// renewFlags are the flags that make a difference to renewing.
+// renewFlags are the flags that make a difference to renewing. None of them holds a secret: anybody can read a command line.
 var renewFlags = map[string]bool{
 	"profile": true, "token-store": true, "resource": true, "scope": true, "client-id": true, "client-metadata-url": true,
 	"allow-http": true, "ca-cert": true, "connect-timeout": true, "log-file": true,
@@ -217,73 +212,4 @@ func (s *signer) Close() {
 	case <-closed:
 	case <-time.After(closeGrace):
 	}
-}
-
-// An apiToken is a token that the user made at id.atlassian.com, for a script or a service.
-type apiToken struct {
-	Email string `json:"email,omitempty"` // of the account; "" for a service account's token
-	Token string `json:"token"`
-}
-
-// authorization returns the header that carries t: Basic (RFC 7617) with an email address, Bearer (RFC 6750) without.
-func (t apiToken) authorization() string {
-	switch {
-	case t.Token == "":
-		return ""
-	case t.Email == "":
-		return "Bearer " + t.Token
-	}
-	req := http.Request{Header: make(http.Header)}
-	req.SetBasicAuth(t.Email, t.Token)
-	return req.Header.Get("Authorization")
-}
-
-// environmentToken returns the header that carries the API token in the environment, "" if there is none or it is not for server.
-func environmentToken(server *url.URL, say func(string)) (string, error) {
-	t := apiToken{Email: os.Getenv(emailEnv), Token: os.Getenv(apiTokenEnv)}
-	switch {
-	case t.Token == "":
-		return "", nil
-	case !atlassian.TakesAPIToken(server):
-		say(apiTokenEnv + " is ignored: it is for https://*.atlassian.com only, and this server is " + server.Host)
-		return "", nil
-	}
-	if err := t.check(); err != nil {
-		return "", &usageError{what: apiTokenEnv + ": " + err.Error(), advice: "copy it again, without line breaks"}
-	}
-	return t.authorization(), nil
-}
-
-// check returns an error if a header can't carry t.
-func (t apiToken) check() error {
-	for _, c := range t.Email + t.Token {
-		if c <= ' ' || c > '~' {
-			return errors.New("it has a space, a control character or a letter outside ASCII in it")
-		}
-	}
-	return nil
-}
-
-const tokenPrefix = "api-token "
-
-// tokenKey returns the key under which the API token for server is kept.
-func tokenKey(server *url.URL, profile string) string {
-	return tokenPrefix + server.Scheme + "://" + server.Host + " " + profile
-}
-
-// storedToken returns the API token that is kept under key, the zero value if there is none.
-func storedToken(ctx context.Context, store *keychain.Store, key string) (apiToken, error) {
-	var t apiToken
-	keys, err := store.List(ctx) // asks no keychain for what most users don't have
-	if err != nil || !slices.Contains(keys, key) {
-		return t, err
-	}
-	data, err := store.Get(ctx, key)
-	if errors.Is(err, keychain.ErrNotFound) {
-		return t, nil
-	}
-	if err == nil && json.Unmarshal(data, &t) != nil {
-		err = errors.New("the API token that is kept can't be read; keep it again with 'atlassian-mcp login --api-token'")
-	}
-	return t, err
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"crypto/md5"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -178,9 +180,12 @@ func setUpSignIn(env *testscript.Env) error {
 	return nil
 }
 
-// follow is what the scripts have for a browser. Its user agrees to everything.
+// follow is what the scripts have for a browser. Its user agrees to everything, or with $AWAY doesn't look at it.
 func follow() {
 	fmt.Println("Opening in existing browser session.") // is not to get into the messages of the program that opened it
+	if os.Getenv("AWAY") != "" {
+		return
+	}
 	res, err := http.Get(os.Args[1])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "follow:", err)
@@ -215,6 +220,28 @@ func signIn(ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		ts.Fatalf("sign-in: no setting %q", args[0])
 	}
+}
+
+// mcpRemote is "mcp-remote NAME VERSION [TOKENS]" in a script.
+func mcpRemote(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: mcp-remote NAME VERSION [TOKENS]")
+	}
+	s := ts.Value(signInKey{}).(*signInServer)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	const access, refresh = "canary-access-of-mcp-remote", "canary-refresh-of-mcp-remote"
+	s.access[access], s.refresh[refresh] = "a user of mcp-remote", "a user of mcp-remote"
+	tokens := `{"access_token": "` + access + `", "refresh_token": "` + refresh + `", "token_type": "bearer", "issuer": "` + s.URL + `"}`
+	if len(args) > 2 {
+		tokens = args[2]
+	}
+	dir := filepath.Join(cmp.Or(ts.Getenv("MCP_REMOTE_CONFIG_DIR"), filepath.Join(ts.Getenv("HOME"), ".mcp-auth")), args[1])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	file := filepath.Join(dir, fmt.Sprintf("%x", md5.Sum([]byte(args[0]))))
+	ts.Check(os.WriteFile(file+"_tokens.json", []byte(tokens), 0o600))
+	ts.Check(os.WriteFile(file+"_client_info.json", []byte(`{"client_id": "client", "client_secret": "canary-secret",
+		"token_endpoint_auth_method": "client_secret_post", "redirect_uris": ["http://localhost:3334/oauth/callback"]}`), 0o600))
 }
 
 // counted is "counted WHAT=N..." in a script.
