@@ -81,7 +81,9 @@ func (r *relay) exchange(ctx context.Context, method string, message []byte, del
 	req.Header = r.header.Clone()
 	resp, err := r.client.Do(req)
 	if err != nil {
-		log.Print(err)
+		if ctx.Err() == nil {
+			log.Print(err)
+		}
 		return
 	}
 	defer resp.Body.Close()
