@@ -416,6 +416,7 @@ func TestDiscoverThenInitialize(t *testing.T) {
 		c := connectModern(t, s)
 		c.write(initialize, initialized, call(1, "tools/list"))
 		c.want(welcomed, result(1, `{}`))
+		c.quiet()
 		c.end()
 		s.count("GET", 1)
 		s.count("DELETE", 1)
