@@ -66,7 +66,7 @@ func (f *accountFlags) account(cmd *cobra.Command, args []string, log *slog.Logg
 	if in, ok := terminal(cmd.InOrStdin()); ok && f.noBrowser {
 		const question = "If the browser can't reach this machine after that, paste the address that it shows here: "
 		cfg.Prompt = func(ctx context.Context, _ string) (string, error) {
-			return ask(ctx, in, cmd.ErrOrStderr(), question, readAddress)
+			return ask(ctx, in, cmd.ErrOrStderr(), question, unlimitLines)
 		}
 	}
 	return &account{cfg: cfg, client: auth.New(cfg)}, nil

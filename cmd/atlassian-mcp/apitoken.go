@@ -115,12 +115,12 @@ func readToken(ctx context.Context, cmd *cobra.Command) (t apiToken, err error) 
 	if in, ok := terminal(cmd.InOrStdin()); ok {
 		w := cmd.ErrOrStderr()
 		if t.Email == "" {
-			t.Email, err = ask(ctx, in, w, "Email address of your Atlassian account (empty for a service account): ", readLine)
+			t.Email, err = ask(ctx, in, w, "Email address of your Atlassian account (empty for a service account): ", nil)
 			if err != nil {
 				return t, err
 			}
 		}
-		t.Token, err = ask(ctx, in, w, "API token (not shown): ", readSecret)
+		t.Token, err = ask(ctx, in, w, "API token (not shown): ", hideInput)
 		io.WriteString(w, "\n") // which wasn't shown either
 	} else {
 		var text []byte

@@ -65,7 +65,7 @@ func (s *signInServer) start() {
 		delete(s.access, r.PostForm.Get("token"))
 		delete(s.refresh, r.PostForm.Get("token"))
 	})
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/mcp" { // may hang
 			mux.ServeHTTP(w, r)
 			return
@@ -76,6 +76,7 @@ func (s *signInServer) start() {
 		r.ParseForm()
 		mux.ServeHTTP(w, r)
 	}))
+	s.Server.Start() // not before there is a Server for the handlers to know their URL from
 }
 
 // mcp is fakeMCP for those who say who they are. Under the name of another host, for which this server is the proxy then,
@@ -115,7 +116,7 @@ func (s *signInServer) authorize(w http.ResponseWriter, r *http.Request) {
 		back.Set("error", "access_denied")
 		back.Set("error_description", "the user said no")
 	} else {
-		code := s.next("canary-code")
+		code := s.next("canary-code") + strings.Repeat("x", 5000) // no terminal takes as much for a line by itself
 		s.codes[code] = r.Form
 		back.Set("code", code)
 	}

@@ -22,14 +22,20 @@ func isTerminal(r io.Reader) bool {
 	return ok
 }
 
-// ask asks the person at the terminal in a question and returns what read reads of the answer. It doesn't wait for that any
-// longer when ctx is done: nothing can interrupt the read of a terminal, so its goroutine is left behind at the end of the program.
-func ask(ctx context.Context, in *os.File, out io.Writer, question string, read func(*os.File) (string, error)) (string, error) {
+// ask asks the person at the terminal in a question and returns the answer. Before that it calls prepare, if that is not nil, whose
+// changes to the terminal are undone in the end. It doesn't wait any longer when ctx is done: nothing can interrupt the read of a
+// terminal, so its goroutine is left behind at the end of the program.
+func ask(ctx context.Context, in *os.File, out io.Writer, question string, prepare func(terminal *os.File) error) (string, error) {
 	state, err := term.GetState(int(in.Fd()))
 	if err != nil {
 		return "", err
 	}
 	defer term.Restore(int(in.Fd()), state)
+	if prepare != nil {
+		if err := prepare(in); err != nil {
+			return "", err
+		}
+	}
 	fmt.Fprint(out, question)
 	type answer struct {
 		text string
@@ -37,7 +43,7 @@ func ask(ctx context.Context, in *os.File, out io.Writer, question string, read 
 	}
 	answered := make(chan answer, 1)
 	go func() {
-		text, err := read(in)
+		text, err := readLine(in)
 		answered <- answer{strings.TrimSpace(text), err}
 	}()
 	select {
@@ -49,17 +55,11 @@ func ask(ctx context.Context, in *os.File, out io.Writer, question string, read 
 	}
 }
 
-// readSecret reads a line that is not shown.
-func readSecret(in *os.File) (string, error) {
-	text, err := term.ReadPassword(int(in.Fd()))
-	return string(text), err
-}
-
-// readLine reads a line. It takes no byte more than that from in.
-func readLine(in *os.File) (string, error) {
+// readLine reads a line from a terminal, and no byte more.
+func readLine(terminal *os.File) (string, error) {
 	var line []byte
 	for b := make([]byte, 1); ; {
-		if _, err := in.Read(b); err != nil {
+		if _, err := terminal.Read(b); err != nil {
 			return "", err
 		}
 		switch b[0] {
@@ -75,14 +75,8 @@ func readLine(in *os.File) (string, error) {
 	}
 }
 
-// What a terminal sends for the keys that it acts on itself as long as nobody has called unlimitLines.
+// What a terminal sends after unlimitLines for keys that it acts on itself before.
 const (
 	endOfFile = 0x04
 	erase     = 0x7f
 )
-
-// readAddress reads a line of any length.
-func readAddress(in *os.File) (string, error) {
-	unlimitLines(in)
-	return readLine(in)
-}
