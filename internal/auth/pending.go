@@ -32,11 +32,14 @@ type pending struct {
 func (c *Client) pendingKey() string { return pendingPrefix + c.serverKey() }
 
 // awaitTurn waits until no other process has the user sign in. Meanwhile it announces the page of the one that has, and
-// reports whether there was one.
+// reports whether there was one. It waits no longer than for a page of its own: a process that was stopped, by Ctrl-Z for
+// one, holds its locks for ever.
 func (c *Client) awaitTurn(ctx context.Context, n need) (unlock func(), waited bool, err error) {
 	defer c.announce("")
+	all, cancel := context.WithTimeout(ctx, c.cfg.AuthTimeout)
+	defer cancel()
 	for {
-		try, cancel := context.WithTimeout(ctx, time.Second) // to look at the page now and then
+		try, cancel := context.WithTimeout(all, time.Second) // to look at the page now and then
 		unlock, err = c.cfg.Store.Lock(try, c.pendingKey())
 		late := try.Err() != nil
 		cancel()
@@ -45,6 +48,8 @@ func (c *Client) awaitTurn(ctx context.Context, n need) (unlock func(), waited b
 			return unlock, waited, nil
 		case ctx.Err() != nil:
 			return nil, false, context.Cause(ctx)
+		case all.Err() != nil:
+			return nil, false, c.ignored()
 		case !late:
 			// A store that can't be written: there is nothing to share with other processes.
 			c.log.Warn("signing in without a lock", "err", err)
