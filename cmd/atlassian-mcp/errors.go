@@ -50,10 +50,12 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
+const errorPrefix = "atlassian-mcp: error: "
+
 // printError tells the person at the terminal, or the reader of the client's log, about err.
 func printError(w io.Writer, err error) {
 	// One write, so that the lines of several goroutines do not mix.
-	text := "atlassian-mcp: error: " + plain(err.Error()) + "\n"
+	text := errorPrefix + plain(err.Error()) + "\n"
 	if h := hint(err); h != "" {
 		if _, ok := errors.AsType[*auth.SignInError](err); !ok { // the page to sign in on is worth nothing without its query
 			h = scrub(h)

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pkg/browser"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -127,13 +126,6 @@ var pinnedIssuers = func() (pinned []auth.PinnedIssuer) {
 	}
 	return pinned
 }()
-
-// openURL shows the person a page. The browser's launcher must not write to standard output, which os.Stdout is not any more; see main.
-func openURL(url string) error {
-	browser.Stdout = os.Stderr
-	findDisplay()
-	return browser.OpenURL(url)
-}
 
 // renewer returns what starts this program again to renew the sign-in to server, see auth.Config.
 func renewer(cmd *cobra.Command, server *url.URL) func() *exec.Cmd {

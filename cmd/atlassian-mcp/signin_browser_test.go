@@ -70,7 +70,7 @@ func TestSignInBrowser(t *testing.T) {
 				w.script(func() {
 					outcome.script(w)
 					w.take["authorize"] = w.authorizeByPage
-					w.browse = func(page string) { dom <- browse(t, chromium, page, scheme, screenshot) }
+					w.browse = func(page string) { dom <- showIn(t, chromium, page, scheme, screenshot) }
 				})
 				s := w.start()
 				s.initialize()
@@ -145,8 +145,8 @@ func (c colorScheme) check(t *testing.T, screenshot string) {
 	}
 }
 
-// browse opens page in a new Chromium, waits until nothing moves any more, and returns what it shows then.
-func browse(t *testing.T, chromium, page string, scheme colorScheme, screenshot string) string {
+// showIn opens page in a new Chromium, waits until nothing moves any more, and returns what it shows then.
+func showIn(t *testing.T, chromium, page string, scheme colorScheme, screenshot string) string {
 	var stderr bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(),

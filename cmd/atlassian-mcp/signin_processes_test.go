@@ -3,6 +3,7 @@
 package main
 
 import (
+	"slices"
 	"syscall"
 	"testing"
 )
@@ -25,6 +26,9 @@ func TestSignInProcesses(t *testing.T) {
 		{"renewal survives SIGTERM", func(t *testing.T, w *world) { testRenewalSurvives(t, w, syscall.SIGTERM) }},
 		{"renewal survives SIGKILL", func(t *testing.T, w *world) { testRenewalSurvives(t, w, syscall.SIGKILL) }},
 		{"end of input while a tab is open", testEndOfInputWhileTabIsOpen},
+		{"stopped while its tab is open", testStoppedWhileTabIsOpen},
+		{"login while a tab is open", testLoginWhileTabIsOpen},
+		{"browser outlives the program", testBrowserOutlives},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -130,26 +134,23 @@ func testSignInOfKilledProcess(t *testing.T, w *world) {
 	w.script(func() { w.browse = nil })
 	owner := w.start()
 	owner.initialize()
-	tab := w.tab(1)
-	if tab.Owner != owner.cmd.Process.Pid {
-		t.Errorf("the tab is of process %d, want %d", tab.Owner, owner.cmd.Process.Pid)
-	}
+	page := w.tab(1).args[0]
 	second := w.start()
 	second.initialize()
-	second.stderr.await(pageLine+tab.Args[0], 1) // waits for the first
+	second.stderr.await(pageLine+page, 1) // waits for the first
 	owner.signal(syscall.SIGKILL)
-	second.stderr.await(pageLine+tab.Args[0], 2) // has taken it over
+	second.stderr.await(pageLine+page, 2) // has taken it over
 	third := w.start()
 	third.initialize()
-	third.stderr.await(pageLine+tab.Args[0], 1)
+	third.stderr.await(pageLine+page, 1)
 	second.signal(syscall.SIGKILL)
-	third.stderr.await(pageLine+tab.Args[0], 2)
-	w.visit(tab.Args[0])
+	third.stderr.await(pageLine+page, 2)
+	w.visit(page)
 	third.opened()
 	third.mustCall()
 	third.end()
 	w.want("tab=1", "register=1", "authorize=1", "code=1", "ok tools/call=1")
-	w.wantClosed(w.callback(tab.Args[0]))
+	w.wantClosed(w.callback(page))
 }
 
 // testRenewalSurvives ends the client's processes when the server has granted a renewal but its answer is still on the way. Nothing
@@ -165,7 +166,7 @@ func testRenewalSurvives(t *testing.T, w *world, sig syscall.Signal) {
 	} else {
 		s.signal(sig)
 	}
-	if n := len(w.renewals()); n != 1 {
+	if n := len(w.doing("renew")); n != 1 {
 		t.Errorf("%d processes renew, want 1 still", n)
 	}
 	release()
@@ -181,10 +182,10 @@ func testEndOfInputWhileTabIsOpen(t *testing.T, w *world) {
 	w.script(func() { w.browse = nil })
 	s := w.start()
 	s.initialize()
-	page := w.tab(1).Args[0]
+	page := w.tab(1).args[0]
 	s.end()
 	w.wantClosed(w.callback(page))
-	if p := w.processes(); len(p) > 0 {
+	if p := slices.Concat(w.doing(w.URL+"/mcp"), w.doing("renew")); len(p) > 0 {
 		t.Errorf("left behind: %v", p)
 	}
 
@@ -196,4 +197,66 @@ func testEndOfInputWhileTabIsOpen(t *testing.T, w *world) {
 	next.mustCall()
 	next.end()
 	w.want("tab=1", "register=1", "code=1")
+}
+
+// testStoppedWhileTabIsOpen stops the process that has the tab open, as Ctrl-Z does. It can't be helped, but others must not wait for ever.
+func testStoppedWhileTabIsOpen(t *testing.T, w *world) {
+	w.script(func() { w.browse = nil })
+	owner := w.start("--auth-timeout=1s")
+	owner.initialize()
+	w.tab(1)
+	if err := owner.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	other := w.start("--auth-timeout=1s")
+	other.initialize()
+	other.wantError(other.call())
+	other.end()
+	w.want("tab=1")
+}
+
+// testLoginWhileTabIsOpen has the user run login because the tab of another process is lost: it shows the same page again, and both are served.
+func testLoginWhileTabIsOpen(t *testing.T, w *world) {
+	w.script(func() { w.browse = nil })
+	s := w.start()
+	s.initialize()
+	page := w.tab(1).args[0]
+	w.script(func() { w.browse = w.visit })
+	if out, err := w.run("login", w.URL+"/mcp"); err != nil {
+		t.Errorf("login: %v\n%s", err, out)
+	}
+	if again := w.tab(2).args[0]; again != page {
+		t.Errorf("login opens %s, want %s", again, page)
+	}
+	s.opened()
+	s.mustCall()
+	s.end()
+	w.want("tab=2", "register=1", "code=1")
+}
+
+// testBrowserOutlives has a browser that stays, as one does that was not running before. It must not hold what the client waits for, the
+// end of the program's output, and it must not end with the program's process group.
+func testBrowserOutlives(t *testing.T, w *world) {
+	release := w.hold("tab")
+	defer release()
+	w.script(func() { w.browse = nil })
+	s := w.start()
+	s.initialize()
+	page := w.tab(1).args[0]
+	s.signal(syscall.SIGKILL)
+	if n := len(w.doing(page)); n != 1 {
+		t.Errorf("%d browsers, want 1", n)
+	}
+
+	s = w.start()
+	s.initialize()
+	s.stderr.await(pageLine+page, 1)
+	w.visit(page)
+	s.opened()
+	s.mustCall()
+	s.end()
+	if n := len(w.doing(page)); n != 1 {
+		t.Errorf("%d browsers, want 1", n)
+	}
+	w.want("tab=1", "code=1")
 }

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -49,6 +50,7 @@ func (w *world) start(args ...string) *session {
 	s.cmd.Env = w.env
 	s.cmd.Dir = "/"
 	s.cmd.Stdout, s.cmd.Stderr = out, &s.stderr
+	s.cmd.WaitDelay = 20 * time.Second // if somebody else has its standard error
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
 		w.t.Fatal(err)
@@ -174,7 +176,9 @@ func (s *session) wait(status int) {
 	watchdog := time.AfterFunc(time.Minute, func() { s.cmd.Process.Signal(syscall.SIGABRT) })
 	defer watchdog.Stop()
 	io.Copy(io.Discard, s.lines) // late answers
-	s.cmd.Wait()
+	if err := s.cmd.Wait(); errors.Is(err, exec.ErrWaitDelay) {
+		s.w.t.Error("standard error is still open after the end of the program")
+	}
 	s.over = true
 	s.out.Close()
 	if got := s.cmd.ProcessState.ExitCode(); got != status {
@@ -223,16 +227,13 @@ func (t *transcript) await(text string, n int) {
 	}
 }
 
-// A process is one of the program's, a relay or a renewal.
+// A process is one of the program's, or a browser.
 type process struct {
 	pid     int
 	args    []string
 	environ string
 }
 
-func (p process) renews() bool { return len(p.args) > 1 && p.args[1] == "renew" }
-
-// kill kills p and returns when it is gone.
 func (p process) kill() {
 	syscall.Kill(p.pid, syscall.SIGKILL)
 }
@@ -259,9 +260,9 @@ func (w *world) processes() []process {
 	return all
 }
 
-// renewals returns the processes that renew a token.
-func (w *world) renewals() []process {
-	return slices.DeleteFunc(w.processes(), func(p process) bool { return !p.renews() })
+// doing returns the processes for which the first argument says what they do: renew, browse, the server's URL, or a page's in a browser.
+func (w *world) doing(what string) []process {
+	return slices.DeleteFunc(w.processes(), func(p process) bool { return len(p.args) < 2 || !strings.HasPrefix(p.args[1], what) })
 }
 
 // lockHolder returns the process that renews while others wait for it.
@@ -281,7 +282,7 @@ func (w *world) lockHolder() process {
 			files[strconv.FormatUint(info.Sys().(*syscall.Stat_t).Ino, 10)] = true
 		}
 	}
-	renewals := w.renewals()
+	renewals := w.doing("renew")
 	var holders []process
 	for line := range strings.Lines(string(locks)) { // 1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE 0 EOF
 		f := strings.Fields(line)

@@ -70,9 +70,8 @@ type world struct {
 
 // A tab is what the program asked its desktop to open.
 type tab struct {
-	Args  []string
-	Owner int // process
-	at    time.Time
+	args []string
+	at   time.Time
 }
 
 // desktopEnv is where the xdg-open of a world reports to.
@@ -83,7 +82,7 @@ func init() {
 	if filepath.Base(os.Args[0]) != "xdg-open" {
 		return
 	}
-	report, err := json.Marshal(tab{Args: os.Args[1:], Owner: os.Getppid()})
+	report, err := json.Marshal(os.Args[1:])
 	if err != nil {
 		panic(err)
 	}
@@ -151,7 +150,7 @@ func newWorld(t *testing.T, program string) *world {
 // open is the user's desktop.
 func (w *world) open(rw http.ResponseWriter, r *http.Request) {
 	t := tab{at: time.Now()}
-	if err := json.NewDecoder(r.Body).Decode(&t); err != nil {
+	if err := json.NewDecoder(r.Body).Decode(&t.args); err != nil {
 		http.Error(rw, err.Error(), http.StatusBadRequest)
 		return
 	}
@@ -159,10 +158,10 @@ func (w *world) open(rw http.ResponseWriter, r *http.Request) {
 	w.tabs = append(w.tabs, t)
 	browse := w.browse
 	w.mu.Unlock()
-	w.count("tab")
-	if browse != nil && len(t.Args) == 1 {
-		w.visits.Go(func() { browse(t.Args[0]) })
+	if browse != nil && len(t.args) == 1 {
+		w.visits.Go(func() { browse(t.args[0]) })
 	}
+	w.counted("tab", r)
 }
 
 // visit opens page as the browser of a user does who agrees to everything.
@@ -251,8 +250,8 @@ func (w *world) tab(n int) tab {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	t := w.tabs[n-1]
-	if len(t.Args) != 1 {
-		w.t.Fatalf("xdg-open got %q", t.Args)
+	if len(t.args) != 1 {
+		w.t.Fatalf("xdg-open got %q", t.args)
 	}
 	return t
 }
