@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watchHangup calls gone when the process that reads f closes its end or dies. It writes
-// nothing to find out, so a client that dies while no answer is due is noticed as well. It
-// watches pipes and sockets only: a terminal sends SIGHUP, and a file has no other end.
+// watchHangup calls gone when the process at the other end of f closes it or dies. It writes
+// and reads nothing to find out, so a client that dies while no answer is due, or no message
+// is read, is noticed as well. It watches pipes and sockets only: a terminal sends SIGHUP, and a file has no other end.
 // stop ends the watch and waits for it; gone may be called until then.
 func watchHangup(f *os.File, gone func()) (stop func()) {
 	info, err := f.Stat()
@@ -22,7 +22,7 @@ func watchHangup(f *os.File, gone func()) (stop func()) {
 	if err != nil {
 		return func() {}
 	}
-	var fd int32 // stays valid, as nobody closes standard output
+	var fd int32 // stays valid, as nobody closes the standard streams
 	conn.Control(func(p uintptr) { fd = int32(p) })
 
 	// Closing one end of a pipe wakes a poll of the other.
@@ -44,7 +44,7 @@ func watchHangup(f *os.File, gone func()) (stop func()) {
 	}
 }
 
-// waitHangup waits until fd has no reader any more, and returns true, or until the other
+// waitHangup waits until nobody is at the other end of fd any more, and returns true, or until the other
 // end of wake is closed, and returns false.
 func waitHangup(fd, wake int32) bool {
 	// No events are asked for. POLLHUP and POLLERR are reported anyhow; Linux says POLLERR

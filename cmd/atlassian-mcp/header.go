@@ -105,12 +105,13 @@ func isHeaderControl(r rune) bool {
 }
 
 // isReserved reports whether a header, in canonical form, belongs to HTTP or to MCP. Some
-// would break the framing, the others change what the server understands.
+// would break the framing, some change what the server understands, and net/http sends
+// a request with an idempotency key twice.
 func isReserved(name string) bool {
 	switch name {
 	case "Accept", "Accept-Encoding", "Connection", "Content-Encoding", "Content-Length", "Content-Type",
-		"Expect", "Host", "Keep-Alive", "Last-Event-Id", "Proxy-Authorization", "Proxy-Connection",
-		"Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		"Expect", "Host", "Idempotency-Key", "Keep-Alive", "Last-Event-Id", "Proxy-Authorization", "Proxy-Connection",
+		"Te", "Trailer", "Transfer-Encoding", "Upgrade", "X-Idempotency-Key":
 		return true
 	}
 	return strings.HasPrefix(name, "Mcp-")

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"os"
 	"time"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/remote"
 )
 
 // These bound the connections to the remote server.
@@ -36,7 +38,7 @@ func newTransport(connectTimeout time.Duration, roots *x509.CertPool) *http.Tran
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		OnProxyConnectResponse: checkProxy,
-		DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
+		DialContext:            remote.Watch((&net.Dialer{Timeout: connectTimeout}).DialContext),
 		TLSHandshakeTimeout:    connectTimeout,
 		TLSClientConfig:        &tls.Config{RootCAs: roots},
 		ForceAttemptHTTP2:      true, // not the default next to DialContext and TLSClientConfig

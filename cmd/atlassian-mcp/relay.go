@@ -84,7 +84,10 @@ func (f *relayFlags) command() *cobra.Command {
 
 // run relays between cmd's standard streams and the server that args name.
 func (f *relayFlags) run(cmd *cobra.Command, args []string) error {
-	stdin, stdout, stderr := cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
+	stdin, stdout := cmd.InOrStdin(), cmd.OutOrStdout()
+	stderr, flush := newPatientWriter(cmd.ErrOrStderr())
+	defer flush()
+	cmd.SetErr(stderr)
 	log, closeLog, err := openLog(stderr, f.debug, f.logFile)
 	if err != nil {
 		return err
@@ -105,6 +108,11 @@ func (f *relayFlags) run(cmd *cobra.Command, args []string) error {
 	defer cancel()
 	if file, ok := stdout.(*os.File); ok {
 		defer watchHangup(file, cancel)()
+	}
+	if file, ok := stdin.(*os.File); ok {
+		hungUp := make(chan struct{})
+		defer watchHangup(file, func() { close(hungUp) })()
+		cfg.HungUp = hungUp
 	}
 	cfg.Report = reporter(ctx, stderr)
 	// A client that doesn't read any more, and a signal, are how a relay ends. Some clients

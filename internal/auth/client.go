@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -112,7 +111,11 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 		if g != nil {
 			n.refused = g.AccessToken
 		}
-		switch ch := parseChallenge(resp.Header); {
+		var ch challenge
+		if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
+			ch = parseChallenge(resp.Header)
+		}
+		switch {
 		case resp.StatusCode == http.StatusUnauthorized && !refused:
 			refused = true
 			n.challenge = ch
@@ -126,7 +129,7 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 			c.accepted(g, resp.StatusCode)
 			return resp, nil
 		}
-		drain(resp)
+		resp.Body.Close() // unread: it may have no end, and a new connection now and then costs little
 		if g, err = c.obtain(ctx, n); err != nil {
 			return nil, err
 		}
@@ -196,7 +199,8 @@ func (c *Client) current(ctx context.Context) (*grant, error) {
 
 // send sends a copy of req with the given Authorization header, "" for none.
 func (c *Client) send(req *http.Request, authorization string) (*http.Response, error) {
-	r := req.Clone(req.Context())
+	r := req.WithContext(req.Context()) // a copy
+	r.Header = req.Header.Clone()
 	if req.GetBody != nil {
 		body, err := req.GetBody()
 		if err != nil {
@@ -221,7 +225,7 @@ func (c *Client) doStatic(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if resp.StatusCode == http.StatusUnauthorized {
-		drain(resp)
+		resp.Body.Close() // unread: it may have no end, and a new connection now and then costs little
 		return nil, &StaticError{Status: resp.StatusCode}
 	}
 	return resp, nil
@@ -270,12 +274,6 @@ func (c *Client) stayAtOrigin(next func(*http.Request, []*http.Request) error) f
 		}
 		return nil
 	}
-}
-
-// drain gives the connection back to its pool unless the rest of the body is large.
-func drain(resp *http.Response) {
-	io.CopyN(io.Discard, resp.Body, 64<<10)
-	resp.Body.Close()
 }
 
 func sameOrigin(a, b *url.URL) bool { return origin(a) == origin(b) }

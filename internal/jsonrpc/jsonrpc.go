@@ -114,7 +114,11 @@ type Message struct {
 func Parse(raw []byte) (Message, error) {
 	var p Parser
 	p.Add(raw)
-	return p.Message(raw)
+	m, err := p.Message(raw)
+	if err != nil {
+		return Message{}, err
+	}
+	return m, nil
 }
 
 // A Parser is [Parse] for a message that comes in pieces, each of which is looked at while it is still in the processor's cache: a message of
@@ -136,17 +140,16 @@ func (p *Parser) Add(piece []byte) {
 	}
 }
 
-// Message returns what Parse would for raw, which is all the pieces.
+// Message returns what Parse would for raw, which is all the pieces. With an error, the Message is what could be learnt before it.
 func (p *Parser) Message(raw []byte) (Message, error) {
 	if p.err == nil {
 		p.err = p.s.close()
 	}
-	if p.err != nil {
-		return Message{}, p.err
-	}
 	m := p.s.message()
-	m.Raw = raw
-	return m, nil
+	if p.err == nil {
+		m.Raw = raw
+	}
+	return m, p.err
 }
 
 // Cancels returns the id of the request that m cancels, if m is the notification that does that (MCP, "Cancellation").
@@ -160,13 +163,9 @@ func (m Message) Cancels() (ID, bool) {
 
 // Split returns the elements of a batch. They share its bytes.
 func Split(batch Message) []Message {
-	var elements []json.RawMessage
-	if json.Unmarshal(batch.Raw, &elements) != nil {
-		return nil
-	}
-	messages := make([]Message, 0, len(elements))
-	for _, raw := range elements {
-		if m, err := Parse(raw); err == nil {
+	var messages []Message
+	for at := range Elements(batch.Raw, Whole(batch.Raw)) {
+		if m, err := Parse(batch.Raw[at.Start:at.End:at.End]); err == nil {
 			messages = append(messages, m)
 		}
 	}

@@ -55,8 +55,10 @@ func (r *Reader) Read() (Message, error) {
 func (r *Reader) line() ([]byte, error) {
 	if !r.begun {
 		r.begun = true
-		if mark, _ := r.r.Peek(3); string(mark) == "\xef\xbb\xbf" {
-			r.r.Discard(3)
+		if first, _ := r.r.Peek(1); string(first) == "\xef" { // a shorter line must not wait for more
+			if mark, _ := r.r.Peek(3); string(mark) == "\xef\xbb\xbf" {
+				r.r.Discard(3)
+			}
 		}
 	}
 	var pieces [][]byte

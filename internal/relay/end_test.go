@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -176,24 +177,93 @@ func TestEndStuck(t *testing.T) {
 	}
 }
 
-// TestEndUnreadAnswers has a client that asks for ever and reads nothing: what it is owed must not fill the memory.
+// TestEndUnreadAnswers has a client that asks for ever and reads nothing: what it is owed must not fill the memory, and when it has gone the
+// relay ends, though the end of its input is far away.
 func TestEndUnreadAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, nil)
 		r, w := io.Pipe()
-		defer w.Close()
-		unstick := make(chan struct{})
+		unstick, hungUp := make(chan struct{}), make(chan struct{})
 		defer close(unstick)
-		go io.WriteString(w, strings.Repeat("{no\n", 10000))
-		began := time.Now()
-		err := relay.Run(t.Context(), r, &brokenPipe{0, func() error { <-unstick; return nil }}, s.config())
-		if err == nil {
-			t.Error("relay ended without an error")
+		cfg := s.config()
+		cfg.HungUp = hungUp
+		done := make(chan error)
+		go func() {
+			done <- relay.Run(t.Context(), r, &brokenPipe{0, func() error { <-unstick; return nil }}, cfg)
+		}()
+		lines := 0
+		go func() {
+			for ; ; lines++ {
+				if _, err := io.WriteString(w, "{no\n"); err != nil {
+					return
+				}
+			}
+		}()
+		synctest.Wait()
+		if lines > 1100 {
+			t.Errorf("%d lines were read", lines)
 		}
-		if took := time.Since(began); took > time.Second {
+		began := time.Now()
+		close(hungUp)
+		if err := <-done; err != nil {
+			t.Errorf("relay ended with %v", err)
+		}
+		if took := time.Since(began); took > 2*time.Second {
 			t.Errorf("took %v", took)
 		}
+		r.Close()
+		w.Close()
 	})
+}
+
+// TestEndBehindMany has more requests waiting than are read, all behind calls that hang.
+func TestEndBehindMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, script{"hang": hang})
+		hungUp := make(chan struct{})
+		cfg := s.config()
+		cfg.HungUp = hungUp
+		r, w := io.Pipe()
+		done := make(chan error)
+		go func() { done <- relay.Run(t.Context(), r, io.Discard, cfg) }()
+		io.WriteString(w, initialize+"\n"+initialized+"\n")
+		go func() {
+			for i := range 5000 {
+				if _, err := io.WriteString(w, call(i+10, "hang")+"\n"); err != nil {
+					return
+				}
+			}
+		}()
+		synctest.Wait()
+		began := time.Now()
+		close(hungUp)
+		if err := <-done; err != nil {
+			t.Errorf("relay ended with %v", err)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("took %v", took)
+		}
+		r.Close()
+		w.Close()
+	})
+}
+
+// TestManyBadLines has a client that reads slowly what it is owed for many lines at once.
+func TestManyBadLines(t *testing.T) {
+	const lines = 20000
+	s := newServer(t, nil)
+	r, w := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		done <- relay.Run(t.Context(), strings.NewReader(strings.Repeat("{no\n", lines)), w, s.config())
+		w.Close()
+	}()
+	got := 0
+	for lines := bufio.NewScanner(r); lines.Scan(); got++ {
+	}
+	if err := <-done; err != nil || got != lines {
+		t.Errorf("%d answers to %d lines, %v", got, lines, err)
+	}
 }
 
 // TestBadLines sends what is no message. Each gets an error, and what follows works.

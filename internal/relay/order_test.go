@@ -23,7 +23,7 @@ func TestOrder(t *testing.T) {
 	listener := httptest.NewServer(s)
 	t.Cleanup(listener.Close)
 	var tap tap
-	transport := &http.Transport{DialContext: tap.dial}
+	transport := &http.Transport{DialContext: remote.Watch(tap.dial)}
 	t.Cleanup(transport.CloseIdleConnections)
 	cfg := s.config()
 	cfg.Remote.URL, _ = url.Parse(listener.URL)

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -25,18 +26,7 @@ func Refuse(ctx context.Context, in io.Reader, out io.Writer, message string) {
 	for {
 		select {
 		case l := <-lines:
-			answer := jsonrpc.ErrorResponse(l.m.ID, jsonrpc.Error{Code: remote.CodeLocal, Message: message})
-			switch {
-			case l.err == io.EOF:
-				return
-			case l.err != nil:
-				answer = jsonrpc.ErrorResponse("", jsonrpc.Error{Code: jsonrpc.CodeParse, Message: l.err.Error()})
-			case l.m.Method == "server/discover":
-				answer = jsonrpc.ErrorResponse(l.m.ID, jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: message})
-			case l.m.Kind != jsonrpc.Request:
-				continue
-			}
-			if w.Write(answer) != nil {
+			if l.err == io.EOF || w.Write(refusals(l, message)...) != nil {
 				return
 			}
 		case <-time.After(refuseTimeout):
@@ -45,4 +35,30 @@ func Refuse(ctx context.Context, in io.Reader, out io.Writer, message string) {
 			return
 		}
 	}
+}
+
+// refusals returns the answers to what was found on a line.
+func refusals(l line, message string) []jsonrpc.Message {
+	if long, ok := errors.AsType[*jsonrpc.TooLongError](l.err); ok {
+		l = line{m: long.Message}
+	}
+	if l.err != nil {
+		return []jsonrpc.Message{jsonrpc.ErrorResponse("", jsonrpc.Error{Code: jsonrpc.CodeParse, Message: l.err.Error()})}
+	}
+	members := []jsonrpc.Message{l.m}
+	if l.m.Kind == jsonrpc.Batch {
+		members = jsonrpc.Split(l.m)
+	}
+	var answers []jsonrpc.Message
+	for _, m := range members {
+		if m.Kind != jsonrpc.Request {
+			continue
+		}
+		code := remote.CodeLocal
+		if m.Method == "server/discover" {
+			code = jsonrpc.CodeMethodNotFound
+		}
+		answers = append(answers, jsonrpc.ErrorResponse(m.ID, jsonrpc.Error{Code: code, Message: message}))
+	}
+	return answers
 }

@@ -25,8 +25,13 @@ import (
 // A Config says what to relay to.
 type Config struct {
 	Remote remote.Config
-	Report func(error)  // told of each failure to open a session, for the person at the terminal; nil means nobody
-	Log    *slog.Logger // nil means discard
+	Report func(error) // told of each failure to open a session, for the person at the terminal; nil means nobody
+
+	// HungUp is closed when nobody can write to the input any more. It is for when the input is not read, because too much is waiting;
+	// at other times its end is what counts. Nil means that this can't be told.
+	HungUp <-chan struct{}
+
+	Log *slog.Logger // nil means discard
 }
 
 // drainTimeout is how long answers may still come after the end of the input. With remote.CloseTimeout it leaves the process done in two
@@ -34,11 +39,12 @@ type Config struct {
 const drainTimeout = 1500 * time.Millisecond
 
 const (
-	// maxHeld is how many messages may wait for the session. Beyond that the client has to wait with the next.
-	maxHeld = 1024
+	// maxHeld and maxHeldBytes are how many messages may wait for the session, or for room in it. Beyond that the input is not read.
+	maxHeld      = 1024
+	maxHeldBytes = 64 << 20
 
-	// maxAnswers is how many answers of our own may wait to be written. A client that reads none of them is gone.
-	maxAnswers = 1024
+	// maxReplies is how many answers of our own may wait to be written. Beyond that the input is not read.
+	maxReplies = 1024
 
 	// writeGrace is how long Run waits at the end for a write to a client that has stopped reading, which nothing can interrupt.
 	writeGrace = 50 * time.Millisecond
@@ -64,15 +70,16 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, cfg Config) error {
 		stop:    cancel,
 		out:     jsonrpc.NewWriter(out),
 		opened:  make(chan opening, 1),
-		answers: make(chan jsonrpc.Message, maxAnswers),
+		answers: make(chan jsonrpc.Message),
 	}
 	r.tasks.Go(r.answer)
 	lines := make(chan line)
 	go read(ctx, jsonrpc.NewReader(in, cfg.Remote.MaxMessage), lines)
-	err := r.loop(lines)
+	grace := r.loop(lines)
 
+	err := r.cause()
 	cancel(nil)
-	if r.dialing {
+	if r.dialing != nil {
 		r.conn = (<-r.opened).conn
 	}
 	if r.conn != nil {
@@ -86,7 +93,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, cfg Config) error {
 	}()
 	select {
 	case <-finished:
-	case <-time.After(writeGrace):
+	case <-time.After(max(grace, writeGrace)):
 	}
 	return err
 }
@@ -128,49 +135,83 @@ type relay struct {
 	tasks sync.WaitGroup
 	out   *jsonrpc.Writer
 
-	conn    remote.Conn // nil until there is a session
-	dialing bool
+	conn    remote.Conn          // nil until there is a session
+	dialing *dialing             // nil if no session is being opened
 	opened  chan opening         // from dial
 	written chan struct{}        // closed when everything has been received and written; nil without conn
-	held    []jsonrpc.Message    // what came while dialing
-	answers chan jsonrpc.Message // ours, on their way to the client
+	held    []jsonrpc.Message    // what waits for the session, or for room in it
+	bytes   int                  // length of held
+	replies []jsonrpc.Message    // answers of our own that wait to be written
+	answers chan jsonrpc.Message // takes them to be written
 	batches batches
 }
 
-// loop takes lines and the outcome of dialing until it is time to end.
-func (r *relay) loop(lines <-chan line) error {
-	var ended <-chan time.Time // fires when waiting for answers is over; nil before the end of the input
+// A dialing is an attempt to open a session.
+type dialing struct {
+	first     jsonrpc.Message
+	cancel    context.CancelFunc
+	abandoned bool // the client has cancelled first
+}
+
+// loop takes lines, and brings forward what waits, until it is time to end. It waits for nothing else, so that whatever hangs, the end
+// of the input and of ctx are noticed. It returns how long what has been written may still take to be read.
+func (r *relay) loop(lines <-chan line) (grace time.Duration) {
+	var deadline time.Time     // of the answers; zero before the end of the input
+	var ended <-chan time.Time // fires at deadline
+	end := func() {
+		lines = nil
+		deadline = time.Now().Add(drainTimeout)
+		ended = time.After(drainTimeout)
+	}
+	var closing, drained bool // of conn, after the end of the input
 	for {
-		input := lines
-		if len(r.held) >= maxHeld {
-			input = nil
+		r.flush()
+		if lines == nil && len(r.held) == 0 && r.dialing == nil {
+			switch {
+			case r.conn != nil && !closing:
+				r.conn.CloseSend()
+				closing = true
+			case (r.conn == nil || drained) && len(r.replies) == 0:
+				return time.Until(deadline)
+			}
+		}
+
+		input, hungUp := lines, (<-chan struct{})(nil)
+		if len(r.held) >= maxHeld || r.bytes >= maxHeldBytes || len(r.replies) >= maxReplies {
+			input, hungUp = nil, r.cfg.HungUp
+		}
+		if lines == nil {
+			hungUp = nil
+		}
+		var room <-chan struct{}
+		if r.conn != nil && len(r.held) > 0 {
+			room = r.conn.Room()
+		}
+		var answers chan<- jsonrpc.Message
+		var reply jsonrpc.Message
+		if len(r.replies) > 0 {
+			answers, reply = r.answers, r.replies[0]
 		}
 		select {
 		case l := <-input:
 			if l.err == nil {
 				r.take(l.m)
 			} else if !r.misread(l.err) {
-				lines = nil
-				ended = time.After(drainTimeout)
-				if r.conn != nil {
-					r.conn.CloseSend()
-				} else if !r.dialing {
-					return nil
-				}
+				end()
 			}
+		case <-hungUp:
+			end()
+		case answers <- reply:
+			r.replies = r.replies[1:]
 		case o := <-r.opened:
 			r.open(o)
-			if lines == nil && r.conn != nil {
-				r.conn.CloseSend()
-			} else if lines == nil && !r.dialing {
-				return nil
-			}
+		case <-room:
 		case <-r.written:
-			return r.cause()
+			r.written, drained = nil, true
 		case <-ended:
-			return nil
+			return 0
 		case <-r.ctx.Done():
-			return r.cause()
+			return 0
 		}
 	}
 }
@@ -193,7 +234,7 @@ func (r *relay) misread(err error) bool {
 		r.reply(jsonrpc.ErrorResponse("", jsonrpc.Error{Code: jsonrpc.CodeParse, Message: err.Error()}))
 	case errors.As(err, &long):
 		r.cfg.Log.Warn("client sent a message that is too long", "method", long.Message.Method, "limit", long.Limit)
-		if k := long.Message.Kind; k == jsonrpc.Request || k == jsonrpc.Invalid {
+		if k := long.Message.Kind; k == jsonrpc.Request || k == jsonrpc.Invalid || k == jsonrpc.Batch {
 			r.reply(jsonrpc.ErrorResponse(long.Message.ID, jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: err.Error()}))
 		}
 	default:
@@ -234,22 +275,25 @@ func invalid(m jsonrpc.Message) jsonrpc.Message {
 	return jsonrpc.ErrorResponse(m.ID, jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "not a JSON-RPC request, notification or response"})
 }
 
-// send gives m to the session, opens one with it, or keeps it until there is one.
+// send gives m to the session, opens one with it, or keeps it until there is one and it has room.
 func (r *relay) send(m jsonrpc.Message) {
 	if answer, ok := r.batches.cancel(m); ok {
 		r.reply(answer)
 	}
+	if id, ok := m.Cancels(); ok && r.unsend(id) {
+		return
+	}
+	waiting := len(r.held) > 0 && m.Kind != jsonrpc.Response && m.Method != "notifications/cancelled" // the others go ahead
 	switch {
-	case r.conn != nil:
-		r.conn.Send(r.ctx, m) // fails only when everything is over
-	case r.dialing:
-		if !r.unhold(m) {
-			r.held = append(r.held, m)
-		}
+	case r.conn != nil && !waiting && r.conn.Send(m):
+	case r.conn != nil, r.dialing != nil:
+		r.held = append(r.held, m)
+		r.bytes += len(m.Raw)
 	case m.Kind == jsonrpc.Request:
-		r.dialing = true
+		ctx, cancel := context.WithCancel(r.ctx)
+		r.dialing = &dialing{first: m, cancel: cancel}
 		r.tasks.Go(func() {
-			conn, err := remote.Dial(r.ctx, r.cfg.Remote, m)
+			conn, err := remote.Dial(ctx, r.cfg.Remote, m)
 			r.opened <- opening{conn, err}
 		})
 	default:
@@ -257,40 +301,75 @@ func (r *relay) send(m jsonrpc.Message) {
 	}
 }
 
-// unhold removes a request from those that wait for the session, if m cancels it.
-func (r *relay) unhold(m jsonrpc.Message) bool {
-	id, ok := m.Cancels()
-	if !ok {
-		return false
+// flush gives the session what has been held, as far as it takes it.
+func (r *relay) flush() {
+	for r.conn != nil && len(r.held) > 0 && r.conn.Send(r.held[0]) {
+		r.unhold(0)
 	}
-	i := slices.IndexFunc(r.held, func(h jsonrpc.Message) bool { return h.Kind == jsonrpc.Request && h.ID.Key() == id.Key() })
-	if i < 0 {
-		return false
-	}
+}
+
+// unhold removes one of the messages that are held.
+func (r *relay) unhold(i int) jsonrpc.Message {
+	m := r.held[i]
+	r.bytes -= len(m.Raw)
 	r.held = slices.Delete(r.held, i, i+1)
-	return true
+	return m
+}
+
+// unsend cancels a request that no session has yet. It returns false if there is no such request.
+func (r *relay) unsend(id jsonrpc.ID) bool {
+	is := func(m jsonrpc.Message) bool { return m.Kind == jsonrpc.Request && m.ID.Key() == id.Key() }
+	if d := r.dialing; d != nil && is(d.first) && d.first.Method != "initialize" && !d.abandoned {
+		d.abandoned = true
+		d.cancel()
+		return true
+	}
+	if i := slices.IndexFunc(r.held, is); i >= 0 {
+		r.unhold(i)
+		return true
+	}
+	return false
 }
 
 // open takes the outcome of dialing.
 func (r *relay) open(o opening) {
-	r.dialing = false
-	held := r.held
-	r.held = nil
+	d := r.dialing
+	r.dialing = nil
+	d.cancel()
 	var failed *remote.OpenError
-	if errors.As(o.err, &failed) {
+	switch {
+	case d.abandoned && o.conn != nil:
+		o.conn.Close() // with the answer in it, which the client doesn't want any more
+	case d.abandoned:
+	case errors.As(o.err, &failed):
+		r.answerInBatch(failed.Answer)
 		if failed.Err != nil && r.ctx.Err() == nil {
 			r.cfg.Report(failed.Err)
+			r.failHeld(failed.Answer)
 		}
-		for _, m := range r.batches.collect([]jsonrpc.Message{failed.Answer}) {
-			r.reply(m)
-		}
-	} else {
+	default:
 		r.conn = o.conn
 		r.written = make(chan struct{})
 		r.tasks.Go(r.copy)
+		return
 	}
+	held := r.held
+	r.held, r.bytes = nil, 0
 	for _, m := range held {
 		r.send(m)
+	}
+}
+
+// failHeld answers the requests that have waited for a session which could not be opened, up to the next that begins one. Each would
+// only wait for the same thing again.
+func (r *relay) failHeld(failure jsonrpc.Message) {
+	for len(r.held) > 0 {
+		if m := r.held[0]; m.Method == "initialize" || m.Method == "server/discover" {
+			return
+		}
+		if m := r.unhold(0); m.Kind == jsonrpc.Request {
+			r.answerInBatch(failure.WithID(m.ID))
+		}
 	}
 }
 
@@ -307,11 +386,12 @@ func (r *relay) copy() {
 }
 
 // reply has m, an answer of our own, written.
-func (r *relay) reply(m jsonrpc.Message) {
-	select {
-	case r.answers <- m:
-	default:
-		r.stop(&outputError{errors.New("it does not read its answers")})
+func (r *relay) reply(m jsonrpc.Message) { r.replies = append(r.replies, m) }
+
+// answerInBatch has m written, in the array of its batch if it has one.
+func (r *relay) answerInBatch(m jsonrpc.Message) {
+	for _, m := range r.batches.collect([]jsonrpc.Message{m}) {
+		r.reply(m)
 	}
 }
 

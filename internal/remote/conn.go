@@ -47,8 +47,7 @@ type conn struct {
 	wake     chan struct{}     // has a token when dispatch has something to look at
 
 	mu       sync.Mutex         // guards the rest
-	room     chan struct{}      // closed when there may be room in queue
-	outside  int                // how many Sends wait for that
+	room     chan struct{}      // closed when there is room in queue again; nil if nobody has asked
 	queue    []*call            // waiting for their turn
 	bytes    int                // length of the messages in queue
 	flying   int                // requests at the server
@@ -80,6 +79,8 @@ type call struct {
 	// Guarded by conn.mu.
 	sent      bool // its bytes may be with the server
 	heard     bool // the server has answered them
+	http2     bool // they go over HTTP/2
+	begun     bool // and their header has gone
 	flying    bool // counted in conn.flying
 	settled   bool // a response has been chosen, or none is wanted any more
 	cancelled bool
@@ -97,7 +98,6 @@ func newConn(ctx context.Context, cfg Config) *conn {
 		inbox:   make(chan delivery, 256),
 		drained: make(chan struct{}),
 		wake:    make(chan struct{}, 1),
-		room:    make(chan struct{}),
 		open:    make(map[string][]*call),
 		asked:   make(map[string]int),
 	}

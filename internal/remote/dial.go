@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
@@ -132,17 +129,12 @@ func openStreamable(ctx context.Context, cfg Config, _ *url.URL, first jsonrpc.M
 	s := newStreamable(ctx, cfg)
 	answer, err := s.start(ctx, first, func(call *call) error {
 		call.modern = first.Method != "initialize" && modernVersion(first) != ""
-		var silent atomic.Bool
-		ctx, _ := patience(call.ctx, cfg.HandshakeTimeout, func() {
-			silent.Store(true)
-			call.cancel()
-		})
-		call.ctx = ctx
+		call.ctx = impatient(call.ctx, cfg.HandshakeTimeout)
 		for waited := time.Duration(0); ; {
 			resp, err := s.post(nil, call)
 			switch {
-			case err != nil && silent.Load():
-				return errSilent
+			case errors.Is(err, errSilent):
+				return err
 			case err != nil:
 				return s.lost(call, err)
 			case resp.StatusCode/100 == 2:
@@ -194,28 +186,4 @@ func (c *conn) start(ctx context.Context, first jsonrpc.Message, send func(*call
 	case <-ctx.Done():
 		return jsonrpc.Message{}, ctx.Err()
 	}
-}
-
-// patience returns a context for requests, and calls giveUp if a server that has been sent one says nothing for d. The time before
-// it is sent may be that of a person who signs in, which has no limit here.
-func patience(ctx context.Context, d time.Duration, giveUp func()) (context.Context, *time.Timer) {
-	timer := time.AfterFunc(d, giveUp)
-	timer.Stop()
-	var mu sync.Mutex
-	unanswered := 0 // may be -1: the answer to a long request can be there before net/http says that it has been written
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteRequest: func(httptrace.WroteRequestInfo) {
-			mu.Lock()
-			defer mu.Unlock()
-			if unanswered++; unanswered > 0 {
-				timer.Reset(d)
-			}
-		},
-		GotFirstResponseByte: func() {
-			mu.Lock()
-			defer mu.Unlock()
-			unanswered--
-			timer.Stop()
-		},
-	}), timer
 }

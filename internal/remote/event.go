@@ -24,7 +24,7 @@ type event struct {
 	Data     []byte // nil if there is no data line; owned by the caller, with capacity for one more byte
 
 	Message jsonrpc.Message // what Data is
-	Invalid error           // or why it is none
+	Invalid error           // or why it is none; Message then is what could be learnt of it
 }
 
 const (
@@ -95,7 +95,7 @@ const (
 //
 // The error is io.EOF at the end of the stream between two events, io.ErrUnexpectedEOF at the end of the stream inside one, and
 // otherwise the reader's own; a cut event is lost. It is a *tooLarge as soon as the data of an event is over the limit: the rest
-// of it is then skipped by the next call, which returns its id and retry time without data, if it has them, or else goes on with
+// of it is then skipped by the next call, which returns what else is known of it without data, if there is anything, or else goes on with
 // the event after it.
 func (r *eventReader) next() (event, error) {
 	for {
@@ -296,6 +296,7 @@ func eventRetry(digits string) time.Duration {
 // addData appends a piece of a data line to the block's data, with LF before the first piece of all lines but the first.
 func (r *eventReader) addData(text []byte, first bool) error {
 	if r.over {
+		r.parser.Add(text)
 		return nil
 	}
 	switch {
@@ -309,6 +310,7 @@ func (r *eventReader) addData(text []byte, first bool) error {
 	if r.data.size+int64(len(text)) > r.limit {
 		r.over = true
 		r.data = eventData{}
+		r.parser.Add(text)
 		return &tooLarge{r.limit}
 	}
 	r.data.add(text)
@@ -324,8 +326,18 @@ func (r *eventReader) dispatch() (event, bool) {
 	ok := e.HasID || e.HasRetry
 	if r.hasData && !r.over {
 		e.Data = r.data.bytes()
-		e.Message, e.Invalid = r.parser.Message(e.Data)
+		if len(e.Data) > 0 {
+			if e.Message, e.Invalid = r.parser.Message(e.Data); e.Invalid != nil {
+				e.Invalid = &messageError{e.Invalid}
+			}
+		}
 		ok = true
+	}
+	if r.over {
+		if e.Message, _ = r.parser.Message(nil); e.Message.ID != "" {
+			e.Invalid = &tooLarge{r.limit}
+			ok = true
+		}
 	}
 	r.block, r.open, r.hasData, r.over, r.data = event{}, false, false, false, eventData{}
 	return e, ok

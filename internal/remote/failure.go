@@ -1,12 +1,9 @@
 package remote
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -137,8 +134,7 @@ func (r *refusal) Unwrap() error { return &r.StatusError }
 
 // readRefusal reads and closes the body of resp, whose status is no success.
 func readRefusal(resp *http.Response) *refusal {
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	resp.Body.Close()
+	text := readText(resp, 1<<20)
 	r := &refusal{StatusError: StatusError{
 		Status:      resp.StatusCode,
 		RetryAfter:  retryAfter(resp.Header.Get("Retry-After"), time.Now()),
@@ -147,10 +143,10 @@ func readRefusal(resp *http.Response) *refusal {
 	if to, err := resp.Location(); err == nil {
 		r.Location = (&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path}).String()
 	}
-	if m, err := jsonrpc.Parse(bytes.TrimSpace(text)); err == nil && m.Failed && proper(m) {
+	if m, err := jsonrpc.Parse([]byte(strings.TrimSpace(text))); err == nil && m.Failed && proper(m) {
 		r.body = m
 	}
-	r.Body = strings.ToValidUTF8(string(text[:min(len(text), maxErrorText)]), "")
+	r.Body = strings.ToValidUTF8(text[:min(len(text), maxErrorText)], "")
 	return r
 }
 
@@ -174,10 +170,17 @@ func (c *conn) refuse(call *call, r *refusal) {
 }
 
 // aboutSession reports whether the server refuses a request because it doesn't know the session: with 404 (MCP 2025-11-25, "Session
-// Management"), or with 400 and words to that effect, as the official SDK's example servers do.
+// Management"), or with 400 and words to that effect, as the official SDK's example servers do. An error under the request's own
+// id comes from further inside than that.
 func (r *refusal) aboutSession() bool {
-	return r.Status == http.StatusNotFound ||
-		r.Status == http.StatusBadRequest && strings.Contains(strings.ToLower(r.Body), "session")
+	inside := r.body.Kind == jsonrpc.Response && !anonymous(r.body.ID)
+	switch r.Status {
+	case http.StatusNotFound:
+		return !inside || errorCode(r.body) != jsonrpc.CodeMethodNotFound
+	case http.StatusBadRequest:
+		return !inside && strings.Contains(strings.ToLower(r.Body), "session")
+	}
+	return false
 }
 
 // retryAfter returns how long a Retry-After header (RFC 9110 §10.2.3) asks to wait; 0 if it doesn't.
@@ -191,27 +194,9 @@ func retryAfter(value string, now time.Time) time.Duration {
 	return 0
 }
 
-// mediaType returns the media type of a response, without parameters.
-func mediaType(resp *http.Response) string {
-	media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if err != nil {
-		media, _, _ = strings.Cut(resp.Header.Get("Content-Type"), ";")
-		media = strings.ToLower(strings.TrimSpace(media))
-	}
-	return media
-}
-
 // readContentError reads and closes the body of resp, whose type is not what it should be.
 func readContentError(resp *http.Response) error {
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorText))
-	resp.Body.Close()
-	return &ContentError{resp.Header.Get("Content-Type"), strings.ToValidUTF8(string(text), "")}
-}
-
-// discard reads the rest of a body, so that its connection can be used again, unless there is too much of it.
-func discard(body io.ReadCloser) {
-	io.CopyN(io.Discard, body, 64<<10)
-	body.Close()
+	return &ContentError{resp.Header.Get("Content-Type"), readText(resp, maxErrorText)}
 }
 
 // sleep waits for d. It returns false if ctx ends before.

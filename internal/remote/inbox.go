@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -229,9 +230,11 @@ func (c *conn) ask(ctx context.Context, m jsonrpc.Message, exchange func(*call))
 	c.tasks.Go(func() { exchange(call) })
 	select {
 	case m := <-call.answer:
-		return m, nil
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return m, call.cause
 	case <-call.ctx.Done():
-		return jsonrpc.Message{}, call.ctx.Err()
+		return jsonrpc.Message{}, cmp.Or(context.Cause(ctx), call.ctx.Err())
 	}
 }
 

@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"net"
 	"slices"
 	"time"
 
@@ -12,32 +11,38 @@ import (
 // This file is the way of a message to the server: its place in the queue, its turn, and its end if the client cancels it before.
 
 // Send is part of Conn.
-func (c *conn) Send(ctx context.Context, m jsonrpc.Message) error {
+func (c *conn) Send(m jsonrpc.Message) bool {
 	if c.giveUp(m) {
-		return nil
+		return true
 	}
 	call := c.newCall(m)
 	c.attend(call)
 	c.mu.Lock()
-	for c.full(call) {
-		room := c.room
-		c.outside++
-		c.mu.Unlock()
-		select {
-		case <-room:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-c.ctx.Done():
-			return net.ErrClosed
-		}
-		c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.full(call) {
+		call.cancel()
+		return false
 	}
 	c.expect(call)
 	c.queue = append(c.queue, call)
 	c.bytes += len(m.Raw)
 	c.change()
-	c.mu.Unlock()
-	return nil
+	return true
+}
+
+// Room is part of Conn.
+func (c *conn) Room() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.room == nil {
+		c.room = make(chan struct{})
+	}
+	room := c.room
+	if len(c.queue) < maxWaiting && c.bytes < maxWaitingBytes {
+		close(c.room)
+		c.room = nil
+	}
+	return room
 }
 
 // full reports whether call must wait outside. Responses and cancellations never do: they are what others wait for.
@@ -65,9 +70,9 @@ func (c *conn) change() {
 	case c.wake <- struct{}{}:
 	default: // dispatch will look anyway
 	}
-	if c.outside > 0 {
+	if c.room != nil && len(c.queue) < maxWaiting && c.bytes < maxWaitingBytes {
 		close(c.room)
-		c.room, c.outside = make(chan struct{}), 0
+		c.room = nil
 	}
 }
 
@@ -92,10 +97,13 @@ func (c *conn) dispatch() {
 		})
 		// The session begins with these two: until the server has taken them, it knows nothing that anything else could be about.
 		if call.m.Method == "initialize" || call.m.Method == "notifications/initialized" {
+			silence := time.NewTimer(c.cfg.HandshakeTimeout) // a server that never says so is not to hold up the rest for ever
 			select {
 			case <-call.done:
+			case <-silence.C:
 			case <-c.ctx.Done():
 			}
+			silence.Stop()
 		}
 	}
 }
@@ -130,8 +138,8 @@ func (c *conn) next() *call {
 	return nil
 }
 
-// begin waits until call's message may be written and marks it as sent. It returns false if it must not be written any more.
-func (c *conn) begin(call *call) bool {
+// begin waits until call's message may be written, over a connection of HTTP/2 or not, and marks it as sent. It returns false if it must not be written any more.
+func (c *conn) begin(call *call, http2 bool) bool {
 	if call.turn != nil {
 		select {
 		case <-call.turn:
@@ -144,7 +152,7 @@ func (c *conn) begin(call *call) bool {
 	if call.cancelled {
 		return false
 	}
-	call.sent, call.heard = true, false
+	call.sent, call.heard, call.http2, call.begun = true, false, http2, false
 	return true
 }
 

@@ -18,9 +18,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
@@ -32,9 +30,12 @@ import (
 // an error response. Two kinds of request get none: one that the client has cancelled, and a subscriptions/listen whose stream broke, which ends
 // with notifications/cancelled (MCP 2026-07-28, "Cancellation").
 type Conn interface {
-	// Send takes m to be written to the server in its turn. It waits for neither the network nor an answer, but
-	// while too much is waiting it blocks until ctx is done. Its error is ctx's or net.ErrClosed.
-	Send(ctx context.Context, m jsonrpc.Message) error
+	// Send takes m to be written to the server in its turn, and waits for nothing. It returns false, and takes nothing, while too much
+	// waits for its turn already. Responses and cancellations, for which others wait, are always taken.
+	Send(m jsonrpc.Message) bool
+
+	// Room returns a channel that is closed when Send may take messages again.
+	Room() <-chan struct{}
 
 	// CloseSend says that no more messages will be sent. Once everything sent has been dealt with, Receive returns io.EOF.
 	CloseSend()
@@ -110,38 +111,4 @@ func (cfg Config) withDefaults() Config {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return cfg
-}
-
-// NewClient returns an HTTP client for one server, on top of rt; nil means [http.DefaultTransport].
-//
-// It keeps cookies in memory, for load balancers that find a session's backend by them. It follows a redirect only to the same
-// origin and with the same method: messages and tokens are for the server that the user named, and a POST that a 302 turned into a GET would say
-// nothing. Any other redirect is returned as it is. It sets no limit of time, since a person may be at the other end of a call.
-func NewClient(rt http.RoundTripper) *http.Client {
-	jar, _ := cookiejar.New(nil) // no options, no error
-	return &http.Client{
-		Transport: rt,
-		Jar:       jar,
-		CheckRedirect: func(req *http.Request, via []*http.Request) error {
-			if len(via) >= 5 || req.Method != via[0].Method || !sameOrigin(req.URL, via[0].URL) {
-				return http.ErrUseLastResponse
-			}
-			return nil
-		},
-	}
-}
-
-// sameOrigin reports whether a and b have the same scheme, host and port (RFC 6454).
-func sameOrigin(a, b *url.URL) bool {
-	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
-}
-
-func port(u *url.URL) string {
-	switch p := u.Port(); {
-	case p != "":
-		return p
-	case u.Scheme == "https":
-		return "443"
-	}
-	return "80"
 }

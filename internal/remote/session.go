@@ -23,6 +23,9 @@ type session struct {
 	end     context.CancelFunc // ends what goes on in the background for it
 }
 
+// newStranger returns a session of which nothing is known yet but its id.
+func newStranger(id string) *session { return &session{id: id} }
+
 // named reports whether the server knows the session by an id, which it may forget.
 func (s *session) named() bool { return s != nil && s.id != "" }
 
@@ -126,6 +129,8 @@ func (s *streamable) renewUntil(lost *session) {
 
 // restart begins a session as the client began the first one, and tells the server again what it has forgotten.
 func (s *streamable) restart(ctx context.Context) (*session, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.HandshakeTimeout, errSilent)
+	defer cancel()
 	s.unask()
 	var session *session
 	answer, err := s.ask(ctx, s.hand.opening().WithID(s.hand.newID()), func(call *call) {
@@ -150,6 +155,11 @@ func (s *streamable) restart(ctx context.Context) (*session, error) {
 		err = s.repeat(ctx, session)
 	}
 	if err != nil {
+		if session != nil {
+			ctx, cancel := context.WithTimeout(s.ctx, CloseTimeout)
+			defer cancel()
+			s.leave(ctx, session)
+		}
 		return nil, fmt.Errorf("starting the lost session again: %v", err)
 	}
 	s.replace(session)
@@ -172,7 +182,7 @@ func (s *streamable) repeat(ctx context.Context, session *session) error {
 		if resp.StatusCode/100 != 2 {
 			return &readRefusal(resp).StatusError
 		}
-		discard(resp.Body)
+		discard(resp)
 	}
 	for _, m := range s.hand.wishes() {
 		answer, err := s.ask(ctx, m.WithID(s.hand.newID()), func(call *call) { s.exchangeIn(session, call) })

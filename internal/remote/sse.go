@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
@@ -31,6 +30,7 @@ type sse struct {
 	stream   *eventStream  // nil while there is none
 	changed  chan struct{} // closed when stream changes
 	trouble  error         // why there is none
+	failures int           // in a row, of streams that did not last
 }
 
 // An eventStream is one connection of an sse.
@@ -72,19 +72,11 @@ func openSSE(ctx context.Context, cfg Config, u *url.URL, first jsonrpc.Message)
 func (s *sse) connect(mark func(context.Context) context.Context) (*eventStream, error) {
 	stream := new(eventStream)
 	stream.ctx, stream.cancel = context.WithCancel(s.ctx)
-	var silent atomic.Bool
-	ctx, silence := patience(stream.ctx, endpointTimeout, func() {
-		silent.Store(true)
-		stream.cancel()
-	})
+	ctx := impatient(stream.ctx, s.cfg.HandshakeTimeout)
 	if mark != nil {
 		ctx = mark(ctx)
 	}
-	err := s.dial(ctx, stream, silence)
-	silence.Stop()
-	if silent.Load() {
-		err = errNoEndpoint
-	}
+	err := s.dial(ctx, stream)
 	if err != nil {
 		stream.cancel()
 		if stream.body != nil {
@@ -95,15 +87,15 @@ func (s *sse) connect(mark func(context.Context) context.Context) (*eventStream,
 	return stream, nil
 }
 
-// dial is connect but for what limits its time: silence, which it starts when it begins to wait for the endpoint.
-func (s *sse) dial(ctx context.Context, stream *eventStream, silence *time.Timer) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url.String(), nil)
+// dial is connect but for what is to be done when it fails.
+func (s *sse) dial(ctx context.Context, stream *eventStream) error {
+	req, err := http.NewRequest(http.MethodGet, s.url.String(), nil)
 	if err != nil {
 		return err
 	}
 	req.Header = s.header()
 	req.Header.Set("Accept", "text/event-stream")
-	resp, err := s.cfg.Do(req)
+	resp, err := s.do(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -114,12 +106,13 @@ func (s *sse) dial(ctx context.Context, stream *eventStream, silence *time.Timer
 	if mediaType(resp) != "text/event-stream" {
 		return errNoEndpoint
 	}
-	silence.Reset(endpointTimeout)
+	silence := time.AfterFunc(endpointTimeout, stream.cancel)
+	defer silence.Stop()
 	stream.events = newEventReader(resp.Body, s.cfg.MaxMessage)
 	for {
 		e, err := stream.events.next()
 		switch {
-		case err == io.EOF:
+		case err == io.EOF, err != nil && stream.ctx.Err() != nil:
 			return errNoEndpoint
 		case err != nil:
 			return err
@@ -139,13 +132,13 @@ func (s *sse) dial(ctx context.Context, stream *eventStream, silence *time.Timer
 
 // read reads stream until it breaks.
 func (s *sse) read(stream *eventStream) {
+	began := time.Now()
 	var broken error
 	for {
 		e, err := stream.events.next()
 		var large *tooLarge
 		if errors.As(err, &large) {
-			s.unreadable(nil, err)
-			continue
+			continue // the event itself comes when it has been passed over
 		}
 		if err != nil {
 			broken = err
@@ -157,6 +150,11 @@ func (s *sse) read(stream *eventStream) {
 	stream.body.Close()
 	if broken == io.EOF {
 		broken = nil
+	}
+	if time.Since(began) > shortStream {
+		s.streamMu.Lock()
+		s.failures = 0
+		s.streamMu.Unlock()
 	}
 	s.lose(stream, broken)
 }
@@ -191,8 +189,11 @@ func (s *sse) lose(stream *eventStream, cause error) {
 
 // reconnect opens streams until one works.
 func (s *sse) reconnect() {
-	for failures := 0; ; failures++ {
-		delay := time.NewTimer(backoff(failures))
+	for {
+		s.streamMu.Lock()
+		delay := time.NewTimer(backoff(s.failures))
+		s.failures++
+		s.streamMu.Unlock()
 		select {
 		case <-delay.C:
 		case <-s.wanting:
@@ -225,7 +226,9 @@ func (s *sse) restart(stream *eventStream) error {
 	if s.hand.opening().Raw == nil {
 		return nil // a client without a session has nothing to restart
 	}
-	answer, err := s.ask(stream.ctx, s.hand.opening().WithID(s.hand.newID()), func(call *call) { s.exchangeOn(stream, call) })
+	ctx, cancel := context.WithTimeoutCause(stream.ctx, s.cfg.HandshakeTimeout, errSilent)
+	defer cancel()
+	answer, err := s.ask(ctx, s.hand.opening().WithID(s.hand.newID()), func(call *call) { s.exchangeOn(stream, call) })
 	if err != nil {
 		return err
 	}
@@ -238,6 +241,7 @@ func (s *sse) restart(stream *eventStream) error {
 	if m := s.hand.acknowledgement(); m.Raw != nil {
 		call := s.newCall(m)
 		defer call.cancel()
+		defer context.AfterFunc(ctx, call.cancel)()
 		resp, err := s.post(stream, call)
 		if err != nil {
 			return err
@@ -245,10 +249,10 @@ func (s *sse) restart(stream *eventStream) error {
 		if resp.StatusCode/100 != 2 {
 			return &readRefusal(resp).StatusError
 		}
-		discard(resp.Body)
+		discard(resp)
 	}
 	for _, m := range s.hand.wishes() {
-		answer, err := s.ask(stream.ctx, m.WithID(s.hand.newID()), func(call *call) { s.exchangeOn(stream, call) })
+		answer, err := s.ask(ctx, m.WithID(s.hand.newID()), func(call *call) { s.exchangeOn(stream, call) })
 		if err != nil || answer.Failed {
 			s.cfg.Log.Warn("server refused in the new session what it took in the old one", "method", m.Method)
 		}
@@ -332,7 +336,10 @@ func (s *sse) exchangeOn(stream *eventStream, call *call) bool {
 			return true
 		}
 		if resp.StatusCode/100 == 2 {
-			discard(resp.Body)
+			if !call.isRequest() {
+				s.finish(call) // its answer is the status; whatever else comes must not hold up others
+			}
+			discard(resp)
 			if call.m.Method == "notifications/initialized" {
 				s.hand.acknowledge(call.m)
 			}
@@ -383,14 +390,14 @@ func (s *sse) establish(stream *eventStream, initialize, answer jsonrpc.Message)
 }
 
 func (s *sse) post(stream *eventStream, call *call) (*http.Response, error) {
-	req := s.newPost(stream.endpoint, call)
+	req, ctx := s.newPost(stream.endpoint, call)
 	s.mu.Lock()
 	version := stream.version
 	s.mu.Unlock()
 	if version >= "2025-06-18" && call.m.Method != "initialize" { // versions are dates; before this one there was no such header
 		req.Header.Set("Mcp-Protocol-Version", version)
 	}
-	return s.cfg.Do(req)
+	return s.do(ctx, req)
 }
 
 // hangUp has nothing to say: the session ends with its stream.

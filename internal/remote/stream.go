@@ -37,6 +37,15 @@ func backoff(failures int) time.Duration {
 	return d/2 + rand.N(d/2)
 }
 
+// pace returns how long to wait at least when a number of streams in a row have ended as soon as they were there. Some servers ask for no
+// time between them at all.
+func pace(short int) time.Duration {
+	if short == 0 {
+		return 0
+	}
+	return min(time.Second, 10*time.Millisecond<<min(short, 10))
+}
+
 // A cursor is where a stream can be taken up again.
 type cursor struct {
 	id    string        // of the last event; "" if the stream can't be
@@ -48,15 +57,19 @@ func newCursor() cursor { return cursor{retry: reconnectDelay} }
 // readEvents reads and closes a stream, the one of call unless that is nil. It returns how many events had data, and nil at a clean end.
 func (s *streamable) readEvents(body io.ReadCloser, call *call, at *cursor) (events int, err error) {
 	defer body.Close()
-	for r := newEventReader(body, s.cfg.MaxMessage); ; {
+	r := newEventReader(body, s.cfg.MaxMessage)
+	defer r.release()
+	for {
 		e, err := r.next()
 		var large *tooLarge
 		switch {
 		case err == io.EOF:
 			return events, nil
 		case errors.As(err, &large):
-			s.unreadable(call, err)
-			continue
+			if call != nil {
+				s.unreadable(call, err)
+			}
+			continue // the event itself comes when it has been passed over
 		case err != nil:
 			return events, err
 		}
@@ -75,11 +88,14 @@ func (s *streamable) readEvents(body io.ReadCloser, call *call, at *cursor) (eve
 
 // event routes the message that an event carries, if it carries one.
 func (c *conn) event(e event, on *call) {
-	if len(e.Data) == 0 || e.Type != "" && e.Type != "message" {
+	if len(e.Data) == 0 && e.Invalid == nil || e.Type != "" && e.Type != "message" {
 		return
 	}
 	if e.Invalid != nil {
-		c.unreadable(on, &messageError{e.Invalid})
+		if on == nil && e.Message.ID != "" { // it got as far as that
+			on, _ = c.owed(e.Message, nil)
+		}
+		c.unreadable(on, e.Invalid)
 		return
 	}
 	c.route(e.Message, on)
@@ -116,8 +132,12 @@ func (c *conn) unreadable(on *call, err error) {
 // stream reads the event stream that answers call, and goes on after a break as long as call is not settled and the server can do that.
 func (s *streamable) stream(session *session, call *call, body io.ReadCloser) {
 	at := newCursor()
-	for {
+	for short := 0; ; short++ {
+		began := time.Now()
 		_, err := s.readEvents(body, call, &at)
+		if time.Since(began) > shortStream {
+			short = 0
+		}
 		if s.isSettled(call) {
 			return
 		}
@@ -131,16 +151,15 @@ func (s *streamable) stream(session *session, call *call, body io.ReadCloser) {
 			s.fail(call, &lostError{err})
 			return
 		}
-		if body, err = s.resume(session, call, at); err != nil {
+		if body, err = s.resume(session, call, at, max(at.retry, pace(short))); err != nil {
 			s.fail(call, &lostError{err})
 			return
 		}
 	}
 }
 
-// resume opens the stream of call again after the event at at.
-func (s *streamable) resume(session *session, call *call, at cursor) (io.ReadCloser, error) {
-	delay := at.retry
+// resume opens the stream of call again after the event at at, when delay is over.
+func (s *streamable) resume(session *session, call *call, at cursor, delay time.Duration) (io.ReadCloser, error) {
 	var since time.Time
 	for failures := 0; ; failures++ {
 		if !sleep(call.ctx, delay) {
@@ -164,7 +183,7 @@ func (s *streamable) resume(session *session, call *call, at cursor) (io.ReadClo
 func (s *streamable) listen(session *session) {
 	at := newCursor()
 	offered := false
-	for failures := 0; ; {
+	for failures, short := 0, 0; ; {
 		began := time.Now()
 		resp, err := s.get(session.ctx, session, at)
 		delay := at.retry
@@ -173,7 +192,10 @@ func (s *streamable) listen(session *session) {
 		case err == nil:
 			offered = true
 			events, _ := s.readEvents(resp.Body, nil, &at)
-			if delay = at.retry; events > 0 || time.Since(began) > shortStream {
+			if short++; time.Since(began) > shortStream {
+				short = 0
+			}
+			if delay = max(at.retry, pace(short)); events > 0 || short == 0 {
 				failures = 0
 			} else {
 				failures++
@@ -181,15 +203,15 @@ func (s *streamable) listen(session *session) {
 			}
 		case session.ctx.Err() != nil:
 			return
-		case transient(err):
+		case offered && session.named() && errors.As(err, &status) && (status.Status == http.StatusNotFound || status.Status == http.StatusBadRequest):
+			s.renewUntil(session)
+			return // the new session has a listener of its own
+		case transient(err), offered: // whatever a gateway may say meanwhile, there was such a stream
 			failures++
 			delay = backoff(failures)
 			if errors.As(err, &status) {
 				delay = max(delay, min(status.RetryAfter, maxPatience))
 			}
-		case offered && session.named() && errors.As(err, &status) && (status.Status == http.StatusNotFound || status.Status == http.StatusBadRequest):
-			s.renewUntil(session)
-			return // the new session has a listener of its own
 		default:
 			s.cfg.Log.Debug("server offers no stream of its own", "error", err)
 			return
@@ -202,7 +224,7 @@ func (s *streamable) listen(session *session) {
 
 // get opens an event stream. Its error is a *StatusError if the server refuses.
 func (s *streamable) get(ctx context.Context, session *session, at cursor) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.cfg.URL.String(), nil)
+	req, err := http.NewRequest(http.MethodGet, s.cfg.URL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +234,7 @@ func (s *streamable) get(ctx context.Context, session *session, at cursor) (*htt
 		req.Header.Set("Last-Event-ID", at.id)
 	}
 	session.mark(req.Header)
-	resp, err := s.cfg.Do(req)
+	resp, err := s.do(ctx, req)
 	switch {
 	case err != nil:
 		return nil, err

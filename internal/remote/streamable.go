@@ -3,7 +3,10 @@ package remote
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -120,7 +123,7 @@ var readers = []string{
 
 // post sends call's message and returns when the status of the answer is there.
 func (s *streamable) post(session *session, call *call) (*http.Response, error) {
-	req := s.newPost(s.cfg.URL, call)
+	req, ctx := s.newPost(s.cfg.URL, call)
 	if call.modern {
 		headers, err := s.tools.headers(call.m)
 		if err != nil {
@@ -131,36 +134,50 @@ func (s *streamable) post(session *session, call *call) (*http.Response, error) 
 		}
 	}
 	session.mark(req.Header)
-	return s.cfg.Do(req)
+	return s.do(ctx, req)
 }
 
-// newPost returns a POST of call's message. It waits for the message's turn when it has its connection, so that messages are written in the
+// newPost returns a POST of call's message and the context to send it in. It waits for the message's turn when it has its connection, so that messages are written in the
 // order in which the client wrote them while their connections are made side by side, and lets the next message go when it is written. A request
 // that has been cancelled by then is not written at all.
-func (c *conn) newPost(to *url.URL, call *call) *http.Request {
-	var body *bytes.Reader // a type that net/http knows to have no need to be flushed apart from the header
+func (c *conn) newPost(to *url.URL, call *call) (*http.Request, context.Context) {
+	var body *bytes.Reader
+	var watched *watchedConnection
 	trace := &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) {
-			if !c.begin(call) {
+		GotConn: func(info httptrace.GotConnInfo) {
+			http2 := isHTTP2(info.Conn)
+			if !c.begin(call, http2) {
 				body.Reset(nil) // net/http finds it too short before it has written anything
 			}
+			if watched = nil; !http2 {
+				watched = watchedConn(info.Conn)
+				watched.afterWrite(call.written)
+			}
 		},
-		WroteRequest:         func(httptrace.WroteRequestInfo) { call.written() },
+		WroteHeaders: func() { c.wroteHeaders(call) },
+		WroteRequest: func(httptrace.WroteRequestInfo) {
+			if watched == nil { // for a connection of HTTP/1.1 it comes before the last of the request has left the buffer
+				call.written()
+			}
+		},
 		GotFirstResponseByte: func() { c.heard(call) },
 	}
-	req := (&http.Request{
+	req := &http.Request{
 		Method:        http.MethodPost,
 		URL:           to,
 		Host:          to.Host,
 		Header:        c.post.Clone(),
 		ContentLength: int64(len(call.m.Raw)),
 		GetBody: func() (io.ReadCloser, error) {
+			if !c.repeatable(call) {
+				return nil, errTwice
+			}
 			body = bytes.NewReader(call.m.Raw)
 			return io.NopCloser(body), nil
 		},
-	}).WithContext(httptrace.WithClientTrace(call.ctx, trace))
+	}
 	req.Body, _ = req.GetBody()
-	return req
+	return req, httptrace.WithClientTrace(call.ctx, trace)
 }
 
 // header returns what every request carries.
@@ -173,12 +190,36 @@ func (c *conn) header() http.Header {
 	return h
 }
 
+// isHTTP2 reports whether conn is one of HTTP/2, which net/http speaks only over TLS.
+func isHTTP2(conn net.Conn) bool {
+	secure, ok := conn.(*tls.Conn)
+	return ok && secure.ConnectionState().NegotiatedProtocol == "h2"
+}
+
 // heard notes that the server has answered what was sent of call. If Do fails after that, as it does when the answer was 401 and
 // nobody signs in, then the server has refused the message.
 func (c *conn) heard(call *call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	call.heard = true
+	call.written() // what it has not read by now is no reason to let others wait
+}
+
+// wroteHeaders notes that the server may have seen the beginning of call.
+func (c *conn) wroteHeaders(call *call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	call.begun = call.http2
+}
+
+var errTwice = errors.New("request may have reached the server and must not be sent twice")
+
+// repeatable reports whether call's message may be written again, which net/http wants to do after some failures. With HTTP/1.1 it does
+// so only when nothing was written; with HTTP/2 also when the server has broken the protocol in the middle, however often.
+func (c *conn) repeatable(call *call) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !call.begun || call.heard || slices.Contains(readers, call.m.Method)
 }
 
 // lost says of the error of an HTTP exchange whether the server may have carried out the message.
@@ -193,6 +234,9 @@ func (c *conn) lost(call *call, err error) error {
 
 // accepted reads a successful answer to call.
 func (s *streamable) accepted(session *session, call *call, resp *http.Response) {
+	if id := resp.Header.Get("Mcp-Session-Id"); session == nil && id != "" {
+		session = newStranger(id) // so that the stream of initialize can be taken up again
+	}
 	media := mediaType(resp)
 	switch {
 	case !call.isRequest():
@@ -222,7 +266,7 @@ func (s *streamable) accepted(session *session, call *call, resp *http.Response)
 		}
 		s.route(m, call)
 	case !call.isRequest() || resp.StatusCode != http.StatusOK:
-		discard(resp.Body)
+		discard(resp)
 	default:
 		s.fail(call, readContentError(resp))
 	}
@@ -320,18 +364,20 @@ func errorCode(m jsonrpc.Message) int {
 }
 
 // hangUp ends the session at the server (MCP 2025-11-25, "Session Management"). Whether that worked makes no difference.
-func (s *streamable) hangUp(ctx context.Context) {
-	session := s.current()
+func (s *streamable) hangUp(ctx context.Context) { s.leave(ctx, s.current()) }
+
+// leave tells the server that session is over.
+func (s *streamable) leave(ctx context.Context, session *session) {
 	if !session.named() {
 		return
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, s.cfg.URL.String(), nil)
+	req, err := http.NewRequest(http.MethodDelete, s.cfg.URL.String(), nil)
 	if err != nil {
 		return
 	}
 	req.Header = s.header()
 	session.mark(req.Header)
-	if resp, err := s.cfg.Do(req); err == nil {
+	if resp, err := s.do(ctx, req); err == nil {
 		resp.Body.Close()
 	}
 }
