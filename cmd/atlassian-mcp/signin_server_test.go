@@ -33,7 +33,6 @@ type signInServer struct {
 	codes   map[string]url.Values // the request that led to each
 	access  map[string]string     // whose it is
 	refresh map[string]string
-	serial  int
 }
 
 // canaryKey is the API token that a signInServer takes.
