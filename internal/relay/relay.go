@@ -70,7 +70,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, cfg Config) error {
 		stop:    cancel,
 		out:     jsonrpc.NewWriter(out),
 		opened:  make(chan opening, 1),
-		answers: make(chan jsonrpc.Message),
+		answers: make(chan []jsonrpc.Message),
 	}
 	r.tasks.Go(r.answer)
 	lines := make(chan line)
@@ -135,14 +135,14 @@ type relay struct {
 	tasks sync.WaitGroup
 	out   *jsonrpc.Writer
 
-	conn    remote.Conn          // nil until there is a session
-	dialing *dialing             // nil if no session is being opened
-	opened  chan opening         // from dial
-	written chan struct{}        // closed when everything has been received and written; nil without conn
-	held    []jsonrpc.Message    // what waits for the session, or for room in it
-	bytes   int                  // length of held
-	replies []jsonrpc.Message    // answers of our own that wait to be written
-	answers chan jsonrpc.Message // takes them to be written
+	conn    remote.Conn            // nil until there is a session
+	dialing *dialing               // nil if no session is being opened
+	opened  chan opening           // from dial
+	written chan struct{}          // closed when everything has been received and written; nil without conn
+	held    []jsonrpc.Message      // what waits for the session, or for room in it
+	bytes   int                    // length of held
+	replies []jsonrpc.Message      // answers of our own that wait to be written
+	answers chan []jsonrpc.Message // takes them to be written
 	batches batches
 }
 
@@ -164,6 +164,7 @@ func (r *relay) loop(lines <-chan line) (grace time.Duration) {
 		ended = time.After(drainTimeout)
 	}
 	var closing, drained bool // of conn, after the end of the input
+	var gone, progress bool   // nobody can write to the input any more, and whether it has been read since
 	for {
 		r.flush()
 		if lines == nil && len(r.held) == 0 && r.dialing == nil {
@@ -180,36 +181,41 @@ func (r *relay) loop(lines <-chan line) (grace time.Duration) {
 		if len(r.held) >= maxHeld || r.bytes >= maxHeldBytes || len(r.replies) >= maxReplies {
 			input, hungUp = nil, r.cfg.HungUp
 		}
-		if lines == nil {
+		if lines == nil || gone {
 			hungUp = nil
 		}
 		var room <-chan struct{}
 		if r.conn != nil && len(r.held) > 0 {
 			room = r.conn.Room()
 		}
-		var answers chan<- jsonrpc.Message
-		var reply jsonrpc.Message
+		var answers chan<- []jsonrpc.Message
 		if len(r.replies) > 0 {
-			answers, reply = r.answers, r.replies[0]
+			answers = r.answers
 		}
 		select {
 		case l := <-input:
+			progress = true
 			if l.err == nil {
 				r.take(l.m)
 			} else if !r.misread(l.err) {
 				end()
 			}
 		case <-hungUp:
-			end()
-		case answers <- reply:
-			r.replies = r.replies[1:]
+			gone, progress = true, false
+			ended = time.After(drainTimeout)
+		case answers <- r.replies:
+			r.replies = nil
 		case o := <-r.opened:
 			r.open(o)
 		case <-room:
 		case <-r.written:
 			r.written, drained = nil, true
 		case <-ended:
-			return 0
+			if lines == nil || !progress {
+				return 0
+			}
+			progress = false // what is left of the input is still being taken
+			ended = time.After(drainTimeout)
 		case <-r.ctx.Done():
 			return 0
 		}
@@ -397,8 +403,8 @@ func (r *relay) answerInBatch(m jsonrpc.Message) {
 
 // answer writes the answers of our own. It is apart from loop so that a client that doesn't read can't hold up what it sends.
 func (r *relay) answer() {
-	for m := range r.answers {
-		r.write(m)
+	for messages := range r.answers {
+		r.write(messages...)
 	}
 }
 
