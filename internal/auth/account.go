@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -127,9 +128,21 @@ func (c *Client) forget(ctx context.Context, key string) error {
 	}
 	var revoked error
 	if g != nil {
-		revoked = c.revoke(ctx, g)
+		revoked = c.at(g.Server).revoke(ctx, g)
 	}
 	return errors.Join(c.cfg.Store.Delete(ctx, key), revoked)
+}
+
+// at returns a client like c for another server, which decides whom it may talk to (see guard.go). It is only for requests that are over when
+// the caller is.
+func (c *Client) at(server string) *Client {
+	u, err := url.Parse(server)
+	if err != nil || canonical(u) == canonical(c.cfg.Server) {
+		return c
+	}
+	cfg := c.cfg
+	cfg.Server = u
+	return New(cfg)
 }
 
 // Import keeps a sign-in that another program made at issuer, as if it had been made here. The authorization server must
