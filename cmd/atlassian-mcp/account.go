@@ -152,7 +152,11 @@ func (f *accountFlags) keepToken(cmd *cobra.Command, cfg auth.Config) error {
 	if err != nil {
 		return err
 	}
-	return cfg.Store.Set(cmd.Context(), tokenKey(cfg.Server, f.profile), data)
+	if err := cfg.Store.Set(cmd.Context(), tokenKey(cfg.Server, f.profile), data); err != nil {
+		return err
+	}
+	noteFiles(cfg.Store, sayer(cmd.ErrOrStderr()))
+	return nil
 }
 
 func newLogoutCommand() *cobra.Command {

@@ -79,6 +79,14 @@ func (f *signInFlags) store(cmd *cobra.Command, log *slog.Logger) (*keychain.Sto
 	return &keychain.Store{Kind: kind, Log: log}, nil
 }
 
+// noteFiles tells the person if tokens are in files for want of a keychain.
+func noteFiles(store *keychain.Store, say func(string)) {
+	b, err := store.Backend(context.Background()) // which has a limit of its own
+	if err == nil && b.Kind == keychain.File && b.Reason != "" {
+		say("There is no keychain (" + b.Reason + "). Tokens are kept in files in " + b.Name + ", not encrypted, which only you can read.")
+	}
+}
+
 // config returns what the flags say about signing in to server.
 func (f *signInFlags) config(cmd *cobra.Command, server *connection, log *slog.Logger) (auth.Config, error) {
 	store, err := f.store(cmd, log)
@@ -89,6 +97,7 @@ func (f *signInFlags) config(cmd *cobra.Command, server *connection, log *slog.L
 		return auth.Config{}, &usageError{what: "--callback-port is not a port", advice: "a port is a number from 1 to 65535"}
 	}
 	say := sayer(cmd.ErrOrStderr())
+	note := sync.OnceFunc(func() { noteFiles(store, say) })
 	cfg := auth.Config{
 		Server:            server.url,
 		Profile:           f.profile,
@@ -109,7 +118,7 @@ func (f *signInFlags) config(cmd *cobra.Command, server *connection, log *slog.L
 		HTTPClient:        server.client,
 		Transport:         server.transport,
 		UserAgent:         userAgent(),
-		Progress:          say,
+		Progress:          func(s string) { say(s); note() }, // there is progress of sign-ins only
 		Log:               log,
 	}
 	if f.noBrowser {
