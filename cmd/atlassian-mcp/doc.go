@@ -5,6 +5,9 @@ default to the Atlassian Rovo MCP Server.
 Usage:
 
 	atlassian-mcp [URL|v1|authv2|v2] [flags]
+	atlassian-mcp login [URL] [flags]
+	atlassian-mcp logout [URL] [--all] [flags]
+	atlassian-mcp status [URL] [--all] [--json] [flags]
 	atlassian-mcp demo
 	atlassian-mcp version
 
@@ -19,9 +22,7 @@ Name it as the command of a local (stdio) server in the configuration of the MCP
 	{
 	  "mcpServers": {
 	    "atlassian": {
-	      "command": "atlassian-mcp",
-	      "args": ["--header", "Authorization: Bearer ${ATLASSIAN_API_TOKEN}"],
-	      "env": {"ATLASSIAN_API_TOKEN": "..."}
+	      "command": "atlassian-mcp"
 	    }
 	  }
 	}
@@ -45,8 +46,41 @@ The address has to start with https://, or with http:// if it is on this machine
 
 Redirects are followed within the server's origin only.
 
+# Signing in
+
+A server that answers 401 has the user sign in, by OAuth as the MCP specification lays it down:
+a page opens in the browser, and the tokens that come of it are kept for all processes of the
+user. Of several processes one opens a page; the others wait for it. A page that is ignored is
+not opened again before --auth-timeout. Tokens are renewed when they are needed, by the hidden
+command renew, which outlives a relay that its client kills.
+
+login signs in at once; with --api-token it keeps an API token instead, with
+--import-mcp-remote it takes over the sign-in of mcp-remote from ~/.mcp-auth. logout revokes
+and forgets. status tells, and exits with status 3 if nobody is signed in.
+
 # Flags
 
+	--profile NAME
+		Use the account that is kept under NAME, for several at one server.
+	--token-store auto|keychain|file
+		Where tokens are kept: in the keychain of the operating system, in files that
+		only the user can read, or (auto) in files only where there is no keychain.
+	--no-browser
+		Print the address of the sign-in page instead of opening it. login then takes
+		the address that the browser ended up at, pasted on the terminal.
+	--auth-timeout TIME
+		How long a sign-in page waits (5m).
+	--scope SCOPES, --resource URI
+		What to ask a token for, instead of what the server says.
+	--client-id ID, --client-secret SECRET, --client-metadata-url URL
+		The OAuth client to be: registered beforehand, or described by a document.
+		Without them the program registers itself.
+	--callback-port PORT
+		The port of 127.0.0.1 that the browser comes back to.
+	--device-code
+		Sign in with a code on any device (RFC 8628).
+	--client-credentials
+		Sign in as the client itself (RFC 6749 §4.4), for services.
 	--header "Name: value"
 		Send this header with every request. ${VAR} in the value is replaced by the
 		environment variable VAR, which must be set. May be given several times; the
@@ -80,6 +114,11 @@ Flags may come before or after the URL.
 		The HTTP proxy. It is never used for this machine.
 	SSL_CERT_FILE, NODE_EXTRA_CA_CERTS
 		Files with certificates to trust as with --ca-cert.
+	ATLASSIAN_EMAIL, ATLASSIAN_API_TOKEN
+		An API token, and the address of its account unless it is a service account's.
+		It is sent to https://*.atlassian.com and to this machine only.
+	ATLASSIAN_MCP_CLIENT_SECRET, ATLASSIAN_MCP_TOKEN_STORE
+		For --client-secret and --token-store.
 
 # Exit status
 
@@ -87,6 +126,7 @@ Flags may come before or after the URL.
 		SIGTERM or SIGHUP was received
 	1	failure
 	2	the command line, a file that it names or the environment is wrong
+	3	sign-in was refused, or is needed
 
 A server that can't be reached is no reason to exit: the requests of the client are answered
 with an error that says so, and the next one tries again.
@@ -103,6 +143,8 @@ with status 0 if everything worked.
 
 # Files
 
-Only those that flags name. Nothing is kept between runs.
+Locks, records without secrets and, where there is no keychain, tokens are in
+~/.local/state/atlassian-mcp, on macOS in ~/Library/Application Support/atlassian-mcp, on
+Windows in %LocalAppData%\atlassian-mcp, with mode 0600 in directories of mode 0700.
 */
 package main
