@@ -3,6 +3,7 @@ package relay_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -236,7 +237,7 @@ func (weather *chaos) blow(t *testing.T, transport remote.Transport, seed uint64
 			case jsonrpc.Response:
 				answered[string(m.ID)]++
 			case jsonrpc.Request: // on a goroutine, since nobody reads meanwhile
-				go c.write(result(m.ID, `{}`))
+				go io.WriteString(c.in, result(m.ID, `{}`)+"\n")
 			}
 		case <-over:
 			idle = true

@@ -186,7 +186,7 @@ func (s *streamable) listen(session *session) {
 	for failures, short := 0, 0; ; {
 		began := time.Now()
 		resp, err := s.get(session.ctx, session, at)
-		delay := at.retry
+		var delay time.Duration
 		var status *StatusError
 		switch {
 		case err == nil:
