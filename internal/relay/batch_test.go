@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -146,5 +147,18 @@ func TestBatchOpens(t *testing.T) {
 		failed := `"error":{"code":-31000,"message":"server answered 500 Internal Server Error","data":{"source":"atlassian-mcp","status":500}}}`
 		c.wantBatch(`{"jsonrpc":"2.0","id":0,`+failed, `{"jsonrpc":"2.0","id":1,`+failed, `{"jsonrpc":"2.0","id":2,`+failed)
 		c.end()
+	})
+}
+
+// TestBatchDeep has a member that is nested deeper than encoding/json reads.
+func TestBatchDeep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		deep := fmt.Sprintf(`{"jsonrpc":"2.0","id":5,"method":"x","params":[%s%s]}`, strings.Repeat("[", 20000), strings.Repeat("]", 20000))
+		s := newServer(t, nil)
+		c := connect(t, s)
+		c.write(array(call(4, "x"), deep, call(6, "x")))
+		c.wantBatch(result(4, `{}`), result(5, `{}`), result(6, `{}`))
+		c.end()
+		s.count("x", 3)
 	})
 }

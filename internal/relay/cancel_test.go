@@ -180,3 +180,24 @@ func TestCancelTwice(t *testing.T) {
 		c.end()
 	})
 }
+
+// TestCancelFirst cancels the request that opens the session. It gets no answer, and the next one opens it anew.
+func TestCancelFirst(t *testing.T) {
+	for name, first := range map[string]string{"call": call(`"d"`, "tools/call"), "server/discover": discover, "list": call(`"d"`, "tools/list")} {
+		for how, silent := range map[string]reply{"hangs": hang, "hangs inside": stall(200, "application/json"), "one byte": raw("H"), "500": stall(500, "")} {
+			bubble(t, name+" "+how, func(t *testing.T) {
+				s := newServer(t, script{mustParse(t, first).Method: silent})
+				c := start(t, s.config())
+				c.write(first)
+				time.Sleep(time.Second)
+				c.write(cancelled(`"d"`))
+				time.Sleep(time.Hour)
+				c.quiet()
+				c.write(initialize, initialized, call(1, "ping"))
+				c.want(welcomed, result(1, `{}`))
+				c.end()
+				s.count(mustParse(t, first).Method, 1)
+			})
+		}
+	}
+}

@@ -325,6 +325,7 @@ func TestLongLines(t *testing.T) {
 		{"far over", pad(`"long one"`, 50*limit), `{"jsonrpc":"2.0","id":"long one","error":{"code":-32600,"message":"message is longer than the limit of 10000 bytes"}}`},
 		{"id at the end", `{"params":"` + strings.Repeat("x", limit) + `","method":"x","id":9007199254740993}`, `{"jsonrpc":"2.0","id":9007199254740993,"error":{"code":-32600,"message":"message is longer than the limit of 10000 bytes"}}`},
 		{"not JSON", strings.Repeat("x", 2*limit), `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"message is longer than the limit of 10000 bytes"}}`},
+		{"batch", `[` + pad(`5`, limit/2) + `,` + pad(`6`, limit/2) + `]`, `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"message is longer than the limit of 10000 bytes"}}`},
 		{"notification", `{"method":"n","params":"` + strings.Repeat("x", limit) + `"}`, ``},
 	} {
 		bubble(t, test.name, func(t *testing.T) {

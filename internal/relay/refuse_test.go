@@ -64,3 +64,26 @@ func TestRefuseEnds(t *testing.T) {
 		}
 	})
 }
+
+// TestRefuseBatch answers each request of a batch.
+func TestRefuseBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, w := io.Pipe()
+		c := &client{t: t, in: w, lines: make(chan string, 100), done: make(chan struct{})}
+		go func() {
+			defer close(c.done)
+			relay.Refuse(t.Context(), in, &lineWriter{lines: c.lines}, "unknown flag")
+		}()
+		c.write(array(call(1, "x"), initialized, discover, call(`"b"`, "y"), result(3, `{}`)))
+		for _, id := range []string{"1", `"d"`, `"b"`} {
+			code := -31000
+			if id == `"d"` {
+				code = -32601
+			}
+			c.wantError(id, code, "unknown flag")
+		}
+		c.write(array(initialized))
+		c.quiet()
+		c.end()
+	})
+}

@@ -368,3 +368,25 @@ func TestSessionEndsOnce(t *testing.T) {
 		s.count("DELETE", 1)
 	})
 }
+
+// TestSessionMentioned has the server refuse a call with words that could be about the session, but are about what it was called with.
+func TestSessionMentioned(t *testing.T) {
+	for name, test := range map[string]struct {
+		status int
+		text   string
+	}{
+		"400":             {400, `{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"sprint session not found"}}`},
+		"400, parameters": {400, `{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"sessionId: required"}}`},
+		"404, no method":  {404, `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Session not found"}}`},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			s := newServer(t, script{"tools/call": status(test.status, test.text)})
+			c := connect(t, s)
+			c.write(call(1, "tools/call"))
+			c.want(test.text)
+			c.end()
+			s.count("initialize", 1)
+			s.count("tools/call", 1)
+		})
+	}
+}

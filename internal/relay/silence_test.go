@@ -190,3 +190,43 @@ func TestSilenceRenewing(t *testing.T) {
 		})
 	}
 }
+
+// TestSilenceHeld has more requests than one wait for a session that can't be opened. They have the same answer at the same time.
+func TestSilenceHeld(t *testing.T) {
+	for name, silent := range map[string]reply{"hangs": hang, "one byte": raw("H"), "half": stall(200, "application/json"), "broken": broken, "500": status(500, "")} {
+		bubble(t, name, func(t *testing.T) {
+			s := newServer(t, script{"initialize": inTurn(silent, session("s1"))})
+			cfg := s.config()
+			cfg.Remote.HandshakeTimeout = 7 * time.Second
+			c := start(t, cfg)
+			began := time.Now()
+			c.write(initialize, initialized)
+			for i := range 4 {
+				c.write(call(i+1, "tools/list"))
+			}
+			first := strings.TrimPrefix(c.next(), `{"jsonrpc":"2.0","id":0,`)
+			for i := range 4 {
+				c.want(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,%s`, i+1, first))
+			}
+			wantWithin(t, began, 7*time.Second)
+			s.wantRequests("initialize")
+			c.write(initialize, initialized, call(1, "tools/list"))
+			c.want(welcomed, result(1, `{}`))
+			c.end()
+		})
+	}
+	bubble(t, "server/discover, cancelled", func(t *testing.T) {
+		s := newServer(t, script{"server/discover": hang, "initialize": hang})
+		cfg := s.config()
+		cfg.Remote.HandshakeTimeout = 7 * time.Second
+		c := start(t, cfg)
+		c.write(discover)
+		time.Sleep(3 * time.Second)
+		began := time.Now()
+		c.write(cancelled(`"d"`), initialize)
+		c.wantError("0", -31000, "not answered in time")
+		wantWithin(t, began, 7*time.Second)
+		c.end()
+		s.wantRequests("server/discover", "initialize")
+	})
+}

@@ -278,3 +278,48 @@ func TestSSEEarly(t *testing.T) {
 		c.end()
 	})
 }
+
+// TestSSEFlapping has the server end each stream as soon as the session has begun on it.
+func TestSSEFlapping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newLegacy(t, script{"notifications/initialized": func(s *server, w http.ResponseWriter, r request) {
+			accepted(s, w, r)
+			w.(http.Flusher).Flush()
+			s.hangUp()
+		}})
+		s.connect()
+		time.Sleep(10 * time.Minute)
+		if n := len(s.requests("GET")); n < 10 || n > 100 {
+			t.Errorf("%d GETs in ten minutes", n)
+		}
+	})
+}
+
+// TestSSEUnreadable has the server answer one of two calls with what can't be read, but for its id.
+func TestSSEUnreadable(t *testing.T) {
+	const limit = 1000
+	large := strings.Repeat("x", 2*limit)
+	for name, test := range map[string]struct{ m, text string }{
+		"bad JSON":            {`{"jsonrpc":"2.0","id":1,"result":{]}`, "can't be read"},
+		"cut":                 {`{"jsonrpc":"2.0","id":1,"result":{"a":`, "can't be read"},
+		"too large":           {result(1, `"`+large+`"`), "larger than the limit of 1000 bytes"},
+		"too large, bad JSON": {`{"jsonrpc":"2.0","id":1,"result":"` + large, "larger than the limit of 1000 bytes"},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			s := newLegacy(t, nil)
+			cfg := s.config()
+			cfg.Remote.Transport, cfg.Remote.MaxMessage = remote.SSEOnly, limit
+			c := start(t, cfg)
+			c.write(initialize, initialized)
+			c.want(welcomed)
+			c.write(call(1, "slow"), call(2, "slow"))
+			synctest.Wait()
+			s.message(test.m)
+			c.wantError("1", -31000, test.text)
+			c.quiet()
+			s.message(result(2, `{}`))
+			c.want(result(2, `{}`))
+			c.end()
+		})
+	}
+}

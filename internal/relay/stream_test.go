@@ -341,3 +341,71 @@ func TestStreamChatty(t *testing.T) {
 		})
 	}
 }
+
+// TestStreamOffered has a gateway stand in for the server when its stream is opened again. That there is one is known by then.
+func TestStreamOffered(t *testing.T) {
+	for name, odd := range map[string]reply{
+		"401": status(401, ""), "403": status(403, "no"), "405": status(405, ""), "520": status(520, ""), "530": status(530, ""),
+		"HTML": status(200, "<html>", "Content-Type", "text/html"), "204": status(204, ""), "302": status(302, "", "Location", "http://login.test/"),
+		"half of HTML": stall(200, "text/html"), "broken": broken,
+	} {
+		bubble(t, name, func(t *testing.T) {
+			s := newServer(t, script{"GET": inTurn(listening(""), odd, odd, odd, listening(""))})
+			c := connect(t, s)
+			s.hangUp()
+			time.Sleep(2 * time.Minute)
+			s.count("GET", 5)
+			s.count("initialize", 1)
+			s.message(`{"jsonrpc":"2.0","method":"n"}`)
+			c.want(`{"jsonrpc":"2.0","method":"n"}`)
+			c.end()
+		})
+	}
+}
+
+// TestStreamPaced has the server ask to come back at once, always. It is asked once a second in the end.
+func TestStreamPaced(t *testing.T) {
+	const again = "id: 5\nretry: 0\n\n"
+	for name, s := range map[string]script{
+		"call":              {"tools/call": events(again), "GET": events(again)},
+		"call, broken":      {"tools/call": cut(again), "GET": cut(again)},
+		"server":            {"tools/call": hang, "GET": events(again)},
+		"server, an event":  {"tools/call": hang, "GET": events(again + data(`{"jsonrpc":"2.0","method":"n"}`))},
+		"server, no retry":  {"tools/call": hang, "GET": cut("")},
+		"call, with events": {"tools/call": events(again), "GET": events(again + data(`{"jsonrpc":"2.0","method":"n"}`))},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			s := newServer(t, s)
+			c := connect(t, s)
+			c.write(call(1, "tools/call"))
+			time.Sleep(10 * time.Minute)
+			if n := len(s.requests("GET")); n < 10 || n > 2*700 { // two streams, and a few more in the first seconds
+				t.Errorf("%d GETs in ten minutes", n)
+			}
+			s.count("tools/call", 1)
+			c.in.Close()
+			<-c.done
+		})
+	}
+}
+
+// TestStreamOfInitialize has the stream that answers initialize end before the answer. What takes it up again belongs to the session already.
+func TestStreamOfInitialize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, script{
+			"initialize": func(s *server, w http.ResponseWriter, r request) {
+				w.Header().Set("Mcp-Session-Id", "s1")
+				stream(w, r, "id: 5\nretry: 200\ndata:\n\n")
+			},
+			"GET": unlessSession(func() string { return "s1" }, inTurn(events(data(welcomed)), listening(""))),
+		})
+		c := connect(t, s)
+		if got := s.requests("GET")[0].Header.Get("Last-Event-ID"); got != "5" {
+			t.Errorf("resumed after %q", got)
+		}
+		s.message(`{"jsonrpc":"2.0","method":"n"}`)
+		c.want(`{"jsonrpc":"2.0","method":"n"}`)
+		c.end()
+		s.wantRequests("initialize", "GET", "notifications/initialized", "GET", "DELETE")
+	})
+}
