@@ -78,8 +78,8 @@ func newLoginCommand() *cobra.Command {
 		Use:   "login [URL] [flags]",
 		Short: "Sign in to the server now",
 		Long: `login opens the sign-in page in the browser, waits for you, and keeps the tokens in
-the keychain of the operating system. MCP clients that start atlassian-mcp use them
-from then on, also those that run already.
+the keychain of the operating system. MCP clients that start atlassian-mcp from then on
+use them, and so do those that wait for a sign-in already.
 
 On a machine without a browser, --no-browser prints the address of the page. Open it
 anywhere; when the browser can't reach this machine in the end, paste the address that

@@ -1,6 +1,6 @@
 /*
 Atlassian-mcp connects an MCP client that starts local servers to a remote MCP server, by
-default to the Atlassian Rovo MCP Server.
+default to the Atlassian Rovo MCP Server. It signs the user in where the server wants that.
 
 Usage:
 
@@ -9,6 +9,7 @@ Usage:
 	atlassian-mcp logout [URL] [--all] [flags]
 	atlassian-mcp status [URL] [--all] [--json] [flags]
 	atlassian-mcp demo
+	atlassian-mcp completion SHELL
 	atlassian-mcp version
 
 Without a command it relays: it reads JSON-RPC messages, one a line, from standard input,
@@ -48,39 +49,54 @@ Redirects are followed within the server's origin only.
 
 # Signing in
 
-A server that answers 401 has the user sign in, by OAuth as the MCP specification lays it down:
-a page opens in the browser, and the tokens that come of it are kept for all processes of the
-user. Of several processes one opens a page; the others wait for it. A page that is ignored is
-not opened again before --auth-timeout. Tokens are renewed when they are needed, by the hidden
-command renew, which outlives a relay that its client kills.
+A server that answers with status 401 wants to know who the user is. The relay then opens
+the sign-in page of that server in the browser (OAuth 2.1, with PKCE), prints its address on
+standard error, and takes the browser's return on a port of 127.0.0.1. The client's request
+waits for that. Some clients give up waiting before a person has signed in: run the login
+command once in a terminal, or let the client start its servers again afterwards. All
+processes of a user share one sign-in, one page, and each renewal of its tokens, which needs
+nobody. A user who refuses is not asked again before --auth-timeout is over, except by
+login.
 
-login signs in at once; with --api-token it keeps an API token instead, with
---import-mcp-remote it takes over the sign-in of mcp-remote from ~/.mcp-auth. logout revokes
-and forgets. status tells, and exits with status 3 if nobody is signed in.
+The login command signs in at once, also anew or as somebody else. Logout revokes the tokens
+where the server can, and forgets them. Status says who is signed in, until when, and where
+the tokens are; with --json for programs, with --all for all servers and profiles. They take
+the URL and the flags about accounts and connections that the relay takes.
+
+On a machine without a browser, or over SSH, run login with --no-browser: open the address
+that it prints in any browser. In the end that browser is sent to a page on 127.0.0.1 that
+it can't reach; paste the address of that page, as the browser shows it, into the terminal.
+Where the server has it, --device-code needs no pasting.
+
+Several accounts at one server are told apart by --profile: log in once with each name, and
+give one to each entry in the client's configuration.
+
+An API token of Atlassian's takes the place of a sign-in. Put it into ATLASSIAN_API_TOKEN,
+and the email address of its account into ATLASSIAN_EMAIL; the token of a service account
+goes without. Or keep it with "login --api-token", which reads it from the terminal or from
+standard input. It is sent to https://*.atlassian.com and to this machine only, and ignored
+elsewhere with a warning. With one, nobody is ever asked to sign in: a token that is refused
+is an error. What is in the environment counts first, and then the last of login and login
+--api-token; a relay that runs already goes on with what it began with.
+
+"Login --import-mcp-remote" takes over the sign-in that mcp-remote left in ~/.mcp-auth, or
+in the directory that MCP_REMOTE_CONFIG_DIR names, for the same URL and --resource.
+Mcp-remote should not be used for that server any more after that: refresh tokens are good
+for one use.
+
+Services sign in as themselves with --client-credentials, --client-id and the secret in
+ATLASSIAN_MCP_CLIENT_SECRET.
+
+If --header or --header-file sets Authorization, that header is sent and nothing of the
+above is done.
 
 # Flags
 
-	--profile NAME
-		Use the account that is kept under NAME, for several at one server.
-	--token-store auto|keychain|file
-		Where tokens are kept: in the keychain of the operating system, in files that
-		only the user can read, or (auto) in files only where there is no keychain.
-	--no-browser
-		Print the address of the sign-in page instead of opening it. login then takes
-		the address that the browser ended up at, pasted on the terminal.
-	--auth-timeout TIME
-		How long a sign-in page waits (5m).
-	--scope SCOPES, --resource URI
-		What to ask a token for, instead of what the server says.
-	--client-id ID, --client-secret SECRET, --client-metadata-url URL
-		The OAuth client to be: registered beforehand, or described by a document.
-		Without them the program registers itself.
-	--callback-port PORT
-		The port of 127.0.0.1 that the browser comes back to.
-	--device-code
-		Sign in with a code on any device (RFC 8628).
-	--client-credentials
-		Sign in as the client itself (RFC 6749 §4.4), for services.
+Flags may come before or after the URL. A time without a unit is in seconds. An asterisk
+marks what --help doesn't show.
+
+Of the relay:
+
 	--header "Name: value"
 		Send this header with every request. ${VAR} in the value is replaced by the
 		environment variable VAR, which must be set. May be given several times; the
@@ -89,47 +105,109 @@ and forgets. status tells, and exits with status 3 if nobody is signed in.
 	--header-file FILE
 		Read headers from FILE, one "Name: value" a line, as for --header, which holds
 		against it. Empty lines and lines that start with # are skipped.
+	--transport http-first|sse-first|http-only|sse-only
+		Which transport to try, and in which order. The default is http-first.
+	--handshake-timeout TIME
+		How long the server may take to answer the first message (20s), not counting
+		the time that a person takes to sign in.
+	--max-message BYTES *
+		The longest message that is accepted from the server (256MiB).
+
+Of the relay, login, logout and status:
+
 	--allow-http
 		Allow http:// to other machines. Everyone on the way can read and change what
 		is sent, including tokens.
-	--transport http-first|sse-first|http-only|sse-only
-		Which transport to try, and in which order. The default is http-first.
 	--ca-cert FILE
 		Trust the certificates in FILE, in PEM form, besides those of the system.
-	--connect-timeout TIME, --handshake-timeout TIME
-		How long connecting may take (10s), and how long the server may take to
-		answer the first message (20s). A number without a unit is in seconds.
+	--connect-timeout TIME
+		How long connecting may take (10s).
 	--debug
 		Log everything on standard error, not only warnings.
 	--log-file FILE
 		Log everything to the end of FILE too. It is created with mode 0600.
-	--max-message BYTES
-		The longest message that is accepted from the server (256MiB).
+	--profile NAME
+		Use the account that is kept under NAME.
+	--token-store auto|keychain|file
+		Where tokens are kept; see Files. The default is auto.
+	--resource URI *
+		Use a token for this resource (RFC 8707), for a server that stands for several.
 
-Flags may come before or after the URL.
+Of the relay and login:
+
+	--no-browser
+		Print the address of the sign-in page, and open no browser.
+	--auth-timeout TIME
+		How long a sign-in page waits for the user (5m).
+	--scope SCOPES *
+		Ask for these scopes, separated by spaces, and not for those that the server names.
+	--client-id ID, --client-secret SECRET *
+		The OAuth client to sign in as, registered with the server beforehand. Without
+		it the program registers itself. The secret is better put into
+		ATLASSIAN_MCP_CLIENT_SECRET: others on this machine can read the arguments of
+		a program.
+	--client-metadata-url URL *
+		The document that describes the client, for servers that take one in place of
+		a registration.
+	--callback-port PORT *
+		The port of 127.0.0.1 that the browser comes back to, for a client that is
+		registered with it. The default is the port of the last registration, or any.
+	--device-code *
+		Sign in with a code that is entered on any device (RFC 8628).
+	--client-credentials *
+		Sign in as the client itself (RFC 6749 section 4.4). Nobody is asked.
+
+Of single commands:
+
+	login --api-token
+		Keep an API token instead of signing in.
+	login --import-mcp-remote
+		Take over the sign-in of mcp-remote.
+	logout --all, status --all
+		All servers and profiles.
+	status --json
+		Write JSON.
 
 # Environment
 
+	ATLASSIAN_API_TOKEN, ATLASSIAN_EMAIL
+		An API token, and the address of its account.
+	ATLASSIAN_MCP_CLIENT_SECRET
+		Stands for --client-secret.
+	ATLASSIAN_MCP_TOKEN_STORE
+		Stands for --token-store.
 	HTTPS_PROXY, HTTP_PROXY, NO_PROXY
 		The HTTP proxy. It is never used for this machine.
 	SSL_CERT_FILE, NODE_EXTRA_CA_CERTS
 		Files with certificates to trust as with --ca-cert.
-	ATLASSIAN_EMAIL, ATLASSIAN_API_TOKEN
-		An API token, and the address of its account unless it is a service account's.
-		It is sent to https://*.atlassian.com and to this machine only.
-	ATLASSIAN_MCP_CLIENT_SECRET, ATLASSIAN_MCP_TOKEN_STORE
-		For --client-secret and --token-store.
+
+# Files
+
+Tokens are kept in the keychain of the operating system: macOS Keychain, Windows Credential
+Manager, or on Linux the Secret Service (GNOME Keyring, KWallet). Where there is none, as in
+a container, --token-store auto keeps them in files that only the user can read, and says so
+when it signs in. A keychain that is locked is an error, and no reason to use files.
+
+Those files, locks and a list of what is in the keychain are in
+
+	~/.local/state/atlassian-mcp                      (Linux)
+	~/Library/Application Support/atlassian-mcp       (macOS)
+	%LocalAppData%\atlassian-mcp                      (Windows)
+
+with mode 0600, in directories of mode 0700. No token, code or secret is written anywhere
+else, logs included.
 
 # Exit status
 
-	0	standard input was closed, its reader has closed standard output, or SIGINT,
-		SIGTERM or SIGHUP was received
+	0	success; of the relay: standard input was closed, its reader has closed standard
+		output, or SIGINT, SIGTERM or SIGHUP was received
 	1	failure
 	2	the command line, a file that it names or the environment is wrong
-	3	sign-in was refused, or is needed
+	3	nobody is signed in, or the sign-in was refused (login, status)
 
-A server that can't be reached is no reason to exit: the requests of the client are answered
-with an error that says so, and the next one tries again.
+A server that can't be reached, or to which nobody signs in, is no reason for the relay to
+exit: the requests of the client are answered with an error that says so, and the next one
+tries again.
 
 Errors are lines on standard error that start with "atlassian-mcp: error:". Advice follows
 in a line that starts with "atlassian-mcp: hint:". What is wrong with the command line is
@@ -137,14 +215,8 @@ also the answer to the client's requests, unless standard input is a terminal.
 
 # Demo
 
-The demo command starts a small MCP server on a free port of 127.0.0.1 and itself, as an
-MCP client would; calls each tool through the relay; and says how long that took. It exits
-with status 0 if everything worked.
-
-# Files
-
-Locks, records without secrets and, where there is no keychain, tokens are in
-~/.local/state/atlassian-mcp, on macOS in ~/Library/Application Support/atlassian-mcp, on
-Windows in %LocalAppData%\atlassian-mcp, with mode 0600 in directories of mode 0700.
+The demo command starts a small MCP server on a free port of 127.0.0.1 and itself, as an MCP
+client would; calls each tool through the relay; and says how long that took. It exits with
+status 0 if everything worked. It needs no sign-in, and touches nothing of the user's.
 */
 package main

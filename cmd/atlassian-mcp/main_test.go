@@ -13,11 +13,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func TestMain(m *testing.M) {
@@ -162,6 +164,37 @@ func testHelp(t *testing.T, cmd *cobra.Command) {
 	for line := range strings.Lines(got.String()) {
 		if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > 100 {
 			t.Errorf("%d characters are too wide for a terminal: %s", n, line)
+		}
+	}
+}
+
+// TestManual checks that each flag and each environment variable is in the manual, and in README what the help shows.
+func TestManual(t *testing.T) {
+	manual, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cmd := range append(newRootCommand().Commands(), newRootCommand()) {
+		if cmd.Hidden {
+			continue
+		}
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			name := regexp.MustCompile(`--` + f.Name + `\b[^-]`)
+			if !name.Match(manual) {
+				t.Errorf("doc.go does not have --%s of %s", f.Name, cmd.CommandPath())
+			}
+			if !f.Hidden && !cmd.HasParent() && !name.Match(readme) {
+				t.Errorf("README.md does not have --%s", f.Name)
+			}
+		})
+	}
+	for _, name := range append([]string{emailEnv, apiTokenEnv, clientSecretEnv, tokenStoreEnv}, certFileEnv...) {
+		if !bytes.Contains(manual, []byte("\t"+name)) && !bytes.Contains(manual, []byte(", "+name+"\n")) {
+			t.Errorf("doc.go does not have %s", name)
 		}
 	}
 }
