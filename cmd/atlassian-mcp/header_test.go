@@ -67,6 +67,8 @@ func TestReadHeadersErrors(t *testing.T) {
 		{"Host: s3cret", "Host can't be set"},
 		{"content-length: 1", "Content-Length can't be set"},
 		{"Accept: s3cret", "Accept can't be set"},
+		{"Idempotency-Key: s3cret", "Idempotency-Key can't be set"},
+		{"x-idempotency-key: s3cret", "X-Idempotency-Key can't be set"},
 		{"mcp-session-id: s3cret", "Mcp-Session-Id can't be set"},
 		{"MCP-Protocol-Version: s3cret", "Mcp-Protocol-Version can't be set"},
 		{"A: s3cret ${MISSING}", `the environment variable "MISSING" is not set`},
