@@ -131,6 +131,10 @@ func (f *accountFlags) login(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	// A relay can do without the store as long as it lives, but this process ends here.
+	if kept, err := a.client.Status(ctx); err != nil || !kept.SignedIn {
+		return cmp.Or(err, errors.New("the sign-in could not be stored, and ends with this command"))
+	}
 	// An API token would go on taking the place of the sign-in.
 	if err := forgetTokens(ctx, a.cfg.Store, tokenKey(a.cfg.Server, f.profile)); err != nil {
 		return err
