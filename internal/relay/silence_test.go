@@ -1,11 +1,17 @@
 package relay_test
 
 import (
+	"bufio"
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/textproto"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/remote"
@@ -229,4 +235,46 @@ func TestSilenceHeld(t *testing.T) {
 		c.end()
 		s.wantRequests("server/discover", "initialize")
 	})
+}
+
+// TestSilenceUnread has the server answer a call without reading the rest of it. Others don't wait for that.
+func TestSilenceUnread(t *testing.T) {
+	for _, answer := range []string{"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"} {
+		bubble(t, answer, func(t *testing.T) {
+			s := newServer(t, nil)
+			var unread atomic.Bool // so is the next connection
+			transport := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if !unread.CompareAndSwap(true, false) {
+					return s.dial(ctx, network, addr)
+				}
+				ours, theirs := net.Pipe()
+				t.Cleanup(func() { theirs.Close() })
+				go func() {
+					r := textproto.NewReader(bufio.NewReaderSize(theirs, 16)) // a pipe holds nothing, so the rest stays with the writer
+					r.ReadLine()
+					r.ReadMIMEHeader()
+					io.WriteString(theirs, answer)
+				}()
+				return ours, nil
+			}}
+			t.Cleanup(transport.CloseIdleConnections)
+			cfg := s.config()
+			cfg.Remote.Do = remote.NewClient(transport).Do
+			c := start(t, cfg)
+			c.write(initialize, initialized)
+			c.want(welcomed)
+			synctest.Wait()
+			transport.CloseIdleConnections()
+			unread.Store(true)
+			c.write(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":"` + strings.Repeat("x", 1<<20) + `"}`)
+			synctest.Wait()
+			began := time.Now()
+			c.write(call(2, "ping"))
+			c.want(result(2, `{}`))
+			wantWithin(t, began, 0)
+			c.in.Close()
+			<-c.done
+			s.count("tools/call", 0) // by the server that reads
+		})
+	}
 }
