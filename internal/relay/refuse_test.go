@@ -3,10 +3,12 @@ package relay_test
 import (
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/relay"
 )
 
@@ -86,4 +88,19 @@ func TestRefuseBatch(t *testing.T) {
 		c.quiet()
 		c.end()
 	})
+}
+
+// TestRefuseLong answers a request that is longer than what is read, under its id.
+func TestRefuseLong(t *testing.T) {
+	var out strings.Builder
+	parts := []io.Reader{strings.NewReader(`{"jsonrpc":"2.0","id":7,"method":"x","params":"`)}
+	for chunk, n := strings.Repeat("x", 1<<20), 0; n < jsonrpc.MaxMessage; n += len(chunk) {
+		parts = append(parts, strings.NewReader(chunk))
+	}
+	parts = append(parts, strings.NewReader("\"}\n"+call(8, "x")+"\n"))
+	relay.Refuse(t.Context(), io.MultiReader(parts...), &out, "unknown flag")
+	refusal := `"error":{"code":-31000,"message":"unknown flag"}}` + "\n"
+	if want := `{"jsonrpc":"2.0","id":7,` + refusal + `{"jsonrpc":"2.0","id":8,` + refusal; out.String() != want {
+		t.Errorf("client got\n%swant\n%s", out.String(), want)
+	}
 }
