@@ -101,6 +101,7 @@ func renewalKilled(w *world, processes int) {
 	wait := refuseTogether(w, sessions)
 	w.await("refresh", 1)
 	w.lockHolder().kill()
+	w.await("lost refresh", 1)
 	w.await("refresh", 2) // by the next, which had no other way to know that it has to
 	release()
 	wait()

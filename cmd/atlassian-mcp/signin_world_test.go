@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -210,8 +211,9 @@ func (w *world) counted(kind string, r *http.Request) bool {
 	}
 	select {
 	case <-gate:
-		return r.Context().Err() == nil
+		return true
 	case <-r.Context().Done():
+		w.count("lost " + kind)
 	case <-w.ended:
 	}
 	return false
@@ -293,7 +295,9 @@ func (w *world) state() string { return filepath.Join(w.home, ".local", "state",
 
 // run runs a command of the program to its end, with the user's consent to what it asks, and returns what it says.
 func (w *world) run(args ...string) (string, error) {
-	cmd := exec.CommandContext(w.t.Context(), w.program, args...)
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute) // not a measurement either
+	defer cancel()
+	cmd := exec.CommandContext(ctx, w.program, args...)
 	cmd.Env = w.env
 	out, err := cmd.CombinedOutput()
 	if hasCanary(out) {
