@@ -92,15 +92,17 @@ func TestRefuseBatch(t *testing.T) {
 
 // TestRefuseLong answers a request that is longer than what is read, under its id.
 func TestRefuseLong(t *testing.T) {
-	var out strings.Builder
-	parts := []io.Reader{strings.NewReader(`{"jsonrpc":"2.0","id":7,"method":"x","params":"`)}
-	for chunk, n := strings.Repeat("x", 1<<20), 0; n < jsonrpc.MaxMessage; n += len(chunk) {
-		parts = append(parts, strings.NewReader(chunk))
-	}
-	parts = append(parts, strings.NewReader("\"}\n"+call(8, "x")+"\n"))
-	relay.Refuse(t.Context(), io.MultiReader(parts...), &out, "unknown flag")
-	refusal := `"error":{"code":-31000,"message":"unknown flag"}}` + "\n"
-	if want := `{"jsonrpc":"2.0","id":7,` + refusal + `{"jsonrpc":"2.0","id":8,` + refusal; out.String() != want {
-		t.Errorf("client got\n%swant\n%s", out.String(), want)
-	}
+	synctest.Test(t, func(t *testing.T) { // where reading takes no time
+		var out strings.Builder
+		parts := []io.Reader{strings.NewReader(`{"jsonrpc":"2.0","id":7,"method":"x","params":"`)}
+		for chunk, n := strings.Repeat("x", 1<<20), 0; n < jsonrpc.MaxMessage; n += len(chunk) {
+			parts = append(parts, strings.NewReader(chunk))
+		}
+		parts = append(parts, strings.NewReader("\"}\n"+call(8, "x")+"\n"))
+		relay.Refuse(t.Context(), io.MultiReader(parts...), &out, "unknown flag")
+		refusal := `"error":{"code":-31000,"message":"unknown flag"}}` + "\n"
+		if want := `{"jsonrpc":"2.0","id":7,` + refusal + `{"jsonrpc":"2.0","id":8,` + refusal; out.String() != want {
+			t.Errorf("client got\n%swant\n%s", out.String(), want)
+		}
+	})
 }
