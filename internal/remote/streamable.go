@@ -219,7 +219,7 @@ var errTwice = errors.New("request may have reached the server and must not be s
 func (c *conn) repeatable(call *call) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !call.begun || call.heard || slices.Contains(readers, call.m.Method)
+	return !call.begun || call.heard
 }
 
 // lost says of the error of an HTTP exchange whether the server may have carried out the message.
