@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,12 @@ func main() {
 	// An unread signal is still a caught one: a write to a pipe that nobody reads must
 	// return an error, not kill the process. Ignoring it would be inherited by children.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+
+	// The heap is a few megabytes of messages that are gone in a moment. Letting it double
+	// once more before it is swept is worth an eighth of the calls a second.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(200)
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	code := run(ctx, os.Args[1:], os.Stdin, stdout, os.Stderr)
