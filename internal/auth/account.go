@@ -56,7 +56,7 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 		s = g.status()
 	}
 	p, err := c.readPending(ctx)
-	if p != nil && p.Closed == "" {
+	if p != nil && p.waits() {
 		s.Pending = p.URL
 	}
 	return s, err

@@ -163,6 +163,9 @@ func (c *Client) complete(ctx context.Context, p *pending, l *listener) (*grant,
 	if err != nil {
 		return nil, err
 	}
+	c.announce("") // nobody is waited for any more
+	p.Spent = true
+	c.keepPending(ctx, p)
 	t, err := c.exchange(ctx, p, code)
 	if err != nil {
 		return nil, err

@@ -22,12 +22,18 @@ type pending struct {
 	Deadline    time.Time `json:"deadline"`
 	Remembered  bool      `json:"remembered"` // the client was registered by an earlier sign-in
 
+	// Spent says that its code has been sent to the token endpoint. If the process that did so is gone, the code is too.
+	Spent bool `json:"spent,omitempty"`
+
 	// Closed says why the page can't be finished any more, "" if it can. Such a record keeps the user from being asked
 	// again before Deadline.
 	Closed string `json:"closed,omitempty"`
 
 	endpoint string // authorization endpoint
 }
+
+// waits reports whether p is a page that a person can still finish.
+func (p *pending) waits() bool { return p.Closed == "" && !p.Spent }
 
 func (c *Client) pendingKey() string { return pendingPrefix + c.serverKey() }
 
@@ -55,7 +61,7 @@ func (c *Client) awaitTurn(ctx context.Context, n need) (unlock func(), waited b
 			c.log.Warn("signing in without a lock", "err", err)
 			return func() {}, false, nil
 		}
-		if p, err := c.readPending(ctx); err == nil && p != nil && p.Closed == "" {
+		if p, err := c.readPending(ctx); err == nil && p != nil && p.waits() {
 			if n.login && !waited {
 				c.show(p.URL) // perhaps its tab was closed
 			}
@@ -79,7 +85,7 @@ func (c *Client) resume(ctx context.Context, n need) (*pending, *listener, error
 		e := &SignInError{Reason: p.Closed + "; the user is asked again after " + p.Deadline.Local().Format(time.TimeOnly)}
 		return nil, nil, e
 	}
-	if !p.Grant.covers(n.scope) || c.cfg.ClientID != "" && c.cfg.ClientID != p.Grant.ClientID {
+	if p.Spent || !p.Grant.covers(n.scope) || c.cfg.ClientID != "" && c.cfg.ClientID != p.Grant.ClientID {
 		return nil, nil, nil
 	}
 	l, err := c.listen(ctx, portOf(p.Grant.RedirectURI))
