@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -93,11 +94,11 @@ func (f *relayFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer closeLog()
-	cfg, end, err := f.config(cmd, args, log)
+	cfg, user, err := f.config(cmd, args, log)
 	if err != nil {
 		return err
 	}
-	defer end()
+	defer user.Close()
 	log.Debug("relaying", "version", buildVersion(), "url", cfg.Remote.URL, "header", cfg.Remote.Header)
 	if isTerminal(stdin) {
 		fmt.Fprintf(stderr, "atlassian-mcp: relaying JSON-RPC messages, one a line, from here to %s until end of file\n", redactURL(cfg.Remote.URL))
@@ -117,14 +118,28 @@ func (f *relayFlags) run(cmd *cobra.Command, args []string) error {
 	cfg.Report = reporter(ctx, stderr)
 	// A client that doesn't read any more, and a signal, are how a relay ends. Some clients
 	// would show another exit status than 0 as a crash.
-	if err := relay.Run(ctx, stdin, stdout, cfg); err != nil && ctx.Err() == nil {
+	if err := relay.Run(ctx, atEOF{stdin, user.Leave}, stdout, cfg); err != nil && ctx.Err() == nil {
 		log.Warn("relay ended", "err", err)
 	}
 	return nil
 }
 
-// config returns what the flags and args ask for, but for Report, and what is to be called in the end. Its errors are *usageErrors.
-func (f *relayFlags) config(cmd *cobra.Command, args []string, log *slog.Logger) (relay.Config, func(), error) {
+// atEOF reads from in and calls end when that ends.
+type atEOF struct {
+	in  io.Reader
+	end func()
+}
+
+func (r atEOF) Read(p []byte) (int, error) {
+	n, err := r.in.Read(p)
+	if err == io.EOF {
+		r.end()
+	}
+	return n, err
+}
+
+// config returns what the flags and args ask for, but for Report, and who sends the requests. Its errors are *usageErrors.
+func (f *relayFlags) config(cmd *cobra.Command, args []string, log *slog.Logger) (relay.Config, *signer, error) {
 	server, err := f.connect(cmd, args, log)
 	if err != nil {
 		return relay.Config{}, nil, err
@@ -146,14 +161,14 @@ func (f *relayFlags) config(cmd *cobra.Command, args []string, log *slog.Logger)
 		},
 		Log: log,
 	}
+	user := &signer{cfg: signIn}
 	if server.header.Get("Authorization") != "" { // then who the user is has been said
 		cfg.Remote.Do = withoutURL(server.client.Do)
-		return cfg, func() {}, nil
+		return cfg, user, nil
 	}
-	s := &signer{cfg: signIn}
-	cfg.Remote.Do = withoutURL(s.Do)
+	cfg.Remote.Do = withoutURL(user.Do)
 	cfg.Remote.Waiting = auth.Interactive
-	return cfg, s.Close, nil
+	return cfg, user, nil
 }
 
 // reporter returns a function that prints errors on w until ctx is done, which causes some
@@ -164,6 +179,9 @@ func reporter(ctx context.Context, w io.Writer) func(error) {
 	return func(err error) {
 		mu.Lock()
 		defer mu.Unlock()
+		if errors.Is(err, auth.ErrClosed) { // see signer.Leave
+			return
+		}
 		if text := err.Error(); text != last && ctx.Err() == nil {
 			last = text
 			printError(w, err)

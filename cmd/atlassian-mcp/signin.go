@@ -194,6 +194,18 @@ func (s *signer) get(ctx context.Context) (*auth.Client, error) {
 	return s.client, nil
 }
 
+// Leave stops waiting for a person who has a page to sign in on: whoever asked is gone. The page stays, for the next process. What needs nobody,
+// such as a renewal, goes on.
+func (s *signer) Leave() {
+	if !s.mu.TryLock() {
+		return // there is no client yet, and nobody who reads the input may wait for a keychain
+	}
+	defer s.mu.Unlock()
+	if s.client != nil && s.client.Page() != "" {
+		go s.client.Close() // Close waits for the same
+	}
+}
+
 // closeGrace is how long the end of the program waits for the client to end. A call of the keychain's can't be interrupted and may
 // wait for a person; what it is about is either stored or not, whether the program ends before or after it.
 const closeGrace = 50 * time.Millisecond

@@ -4,6 +4,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -27,6 +28,7 @@ func TestSignInProcesses(t *testing.T) {
 		{"renewal survives SIGKILL", func(t *testing.T, w *world) { testRenewalSurvives(t, w, syscall.SIGKILL) }},
 		{"end of input while a tab is open", testEndOfInputWhileTabIsOpen},
 		{"stopped while its tab is open", testStoppedWhileTabIsOpen},
+		{"killed with the code in its hands", testKilledWithCode},
 		{"login while a tab is open", testLoginWhileTabIsOpen},
 		{"browser outlives the program", testBrowserOutlives},
 	} {
@@ -184,7 +186,14 @@ func testEndOfInputWhileTabIsOpen(t *testing.T, w *world) {
 	s := w.start()
 	s.initialize()
 	page := w.tab(1).args[0]
-	s.end()
+	id := s.call()
+	s.stderr.await(pageLine+page, 1)
+	s.stdin.Close()
+	s.wantError(id) // which is to say that nobody waits any more
+	s.wait(0)
+	if strings.Contains(s.stderr.String(), errorPrefix) {
+		t.Errorf("standard error tells of an error:\n%s", &s.stderr)
+	}
 	w.wantClosed(w.callback(page))
 	if p := slices.Concat(w.doing(w.URL+"/mcp"), w.doing("renew")); len(p) > 0 {
 		t.Errorf("left behind: %v", p)
@@ -214,6 +223,30 @@ func testStoppedWhileTabIsOpen(t *testing.T, w *world) {
 	other.wantError(other.call())
 	other.end()
 	w.want("tab=1")
+}
+
+// testKilledWithCode kills the process to which the browser has come back. Nobody else can finish that tab, so there has to be another.
+func testKilledWithCode(t *testing.T, w *world) {
+	w.script(func() { w.browse = nil })
+	owner := w.start()
+	owner.initialize()
+	page := w.tab(1).args[0]
+	other := w.start()
+	other.initialize()
+	id := other.call()
+	other.stderr.await(pageLine+page, 1)
+
+	release := w.hold("code")
+	w.visits.Go(func() { w.visit(page) })
+	w.await("code", 1)
+	owner.signal(syscall.SIGKILL)
+	w.await("lost code", 1)
+	release()
+	w.await("dead end", 1)
+	w.visit(w.tab(2).args[0])
+	other.wantResult(id)
+	other.end()
+	w.want("tab=2", "code=2")
 }
 
 // testLoginWhileTabIsOpen has the user run login because the tab of another process is lost: it shows the same page again, and both are served.
