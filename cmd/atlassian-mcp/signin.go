@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 
@@ -103,7 +104,7 @@ func (f *signInFlags) config(cmd *cobra.Command, server *connection, log *slog.L
 		Profile:           f.profile,
 		Store:             store,
 		OpenURL:           openURL,
-		Renewer:           renewer(cmd, server.url),
+		Renewer:           renewer(cmd, server.url, store),
 		ClientID:          f.clientID,
 		ClientSecret:      cmp.Or(f.clientSecret, os.Getenv(clientSecretEnv)),
 		ClientMetadataURL: f.clientMetadataURL,
@@ -136,8 +137,8 @@ var pinnedIssuers = func() (pinned []auth.PinnedIssuer) {
 	return pinned
 }()
 
-// renewer returns what starts this program again to renew the sign-in to server, see auth.Config.
-func renewer(cmd *cobra.Command, server *url.URL) func() *exec.Cmd {
+// renewer returns what starts this program again to renew the sign-in to server, which is kept in store, see auth.Config.
+func renewer(cmd *cobra.Command, server *url.URL, store *keychain.Store) func() *exec.Cmd {
 	self, err := os.Executable()
 	if err != nil {
 		return nil // and renews in this process
@@ -148,12 +149,19 @@ func renewer(cmd *cobra.Command, server *url.URL) func() *exec.Cmd {
 			args = append(args, "--"+flag.Name+"="+flag.Value.String())
 		}
 	})
-	return func() *exec.Cmd { return exec.Command(self, args...) }
+	return func() *exec.Cmd {
+		// What auto has come to here must not come to something else there, because a keychain starts or stops in between.
+		kind := keychain.Keychain
+		if b, err := store.Backend(context.Background()); err == nil { // which has a limit of its own
+			kind = b.Kind
+		}
+		return exec.Command(self, append(slices.Clone(args), "--token-store="+kind.String())...)
+	}
 }
 
 // renewFlags are the flags that make a difference to renewing. None of them holds a secret: anybody can read a command line.
 var renewFlags = map[string]bool{
-	"profile": true, "token-store": true, "resource": true, "scope": true, "client-id": true, "client-metadata-url": true,
+	"profile": true, "resource": true, "scope": true, "client-id": true, "client-metadata-url": true,
 	"allow-http": true, "ca-cert": true, "connect-timeout": true, "log-file": true,
 }
 

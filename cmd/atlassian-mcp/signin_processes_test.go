@@ -169,8 +169,10 @@ func testRenewalSurvives(t *testing.T, w *world, sig syscall.Signal) {
 	} else {
 		s.signal(sig)
 	}
-	if n := len(w.doing("renew")); n != 1 {
-		t.Errorf("%d processes renew, want 1 still", n)
+	if p := w.doing("renew"); len(p) != 1 {
+		t.Errorf("%d processes renew, want 1 still", len(p))
+	} else if !slices.Contains(p[0].args, "--token-store=file") {
+		t.Errorf("it may look for the token elsewhere: %q", p[0].args)
 	}
 	release()
 	next := w.start()

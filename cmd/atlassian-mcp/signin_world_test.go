@@ -35,6 +35,7 @@ type world struct {
 	home    string
 	env     []string
 	log     string        // file of --log-file
+	noFiles bool          // secrets are not to be in files
 	ended   chan struct{} // closed when the test is over
 	late    *time.Timer   // for a test that hangs to say where
 	visits  sync.WaitGroup
@@ -384,7 +385,9 @@ func (w *world) lookForCanaries() {
 	if err != nil {
 		w.t.Error(err)
 	}
-	if secrets == 0 && len(w.access) > 0 {
+	if w.noFiles && secrets > 0 {
+		w.t.Errorf("%d files have a secret in them", secrets)
+	} else if !w.noFiles && secrets == 0 && len(w.access) > 0 {
 		w.t.Error("no secret found in the store: does this test know what to look for?")
 	}
 }
