@@ -201,7 +201,8 @@ func TestSilenceRenewing(t *testing.T) {
 func TestSilenceHeld(t *testing.T) {
 	for name, silent := range map[string]reply{"hangs": hang, "one byte": raw("H"), "half": stall(200, "application/json"), "broken": broken, "500": status(500, "")} {
 		bubble(t, name, func(t *testing.T) {
-			s := newServer(t, script{"initialize": inTurn(silent, session("s1"))})
+			written := make(chan struct{})
+			s := newServer(t, script{"initialize": inTurn(after(written, silent), session("s1"))})
 			cfg := s.config()
 			cfg.Remote.HandshakeTimeout = 7 * time.Second
 			c := start(t, cfg)
@@ -210,6 +211,8 @@ func TestSilenceHeld(t *testing.T) {
 			for i := range 4 {
 				c.write(call(i+1, "tools/list"))
 			}
+			synctest.Wait()
+			close(written)
 			first := strings.TrimPrefix(c.next(), `{"jsonrpc":"2.0","id":0,`)
 			for i := range 4 {
 				c.want(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,%s`, i+1, first))

@@ -38,7 +38,7 @@ func (c *conn) Room() <-chan struct{} {
 		c.room = make(chan struct{})
 	}
 	room := c.room
-	if len(c.queue) < maxWaiting && c.bytes < maxWaitingBytes {
+	if len(c.queue) == 0 { // else what is in it leaves it some time
 		close(c.room)
 		c.room = nil
 	}
@@ -70,7 +70,7 @@ func (c *conn) change() {
 	case c.wake <- struct{}{}:
 	default: // dispatch will look anyway
 	}
-	if c.room != nil && len(c.queue) < maxWaiting && c.bytes < maxWaitingBytes {
+	if c.room != nil {
 		close(c.room)
 		c.room = nil
 	}

@@ -34,7 +34,7 @@ type Conn interface {
 	// waits for its turn already. Responses and cancellations, for which others wait, are always taken.
 	Send(m jsonrpc.Message) bool
 
-	// Room returns a channel that is closed when Send may take messages again.
+	// Room returns a channel that is closed when it is worth trying Send again.
 	Room() <-chan struct{}
 
 	// CloseSend says that no more messages will be sent. Once everything sent has been dealt with, Receive returns io.EOF.
