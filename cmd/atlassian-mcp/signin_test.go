@@ -119,7 +119,7 @@ func TestRenewer(t *testing.T) {
 	if err := cmd.Execute(); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"renew", "http://127.0.0.1:1/mcp", "--ca-cert=", "--profile=work", "--resource=https://example.com/"}
+	want := []string{"renew", "http://127.0.0.1:1/mcp", "--ca-cert=", "--profile=work", "--resource=https://example.com/", "--token-store=file"}
 	slices.Sort(argv[3:])
 	if !slices.Equal(argv[1:], want) {
 		t.Errorf("arguments %q, want %q", argv[1:], want)
