@@ -1,0 +1,273 @@
+package rovo
+
+import (
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+//go:embed seed/*.json
+var seeds embed.FS
+
+// An Org is an organisation. Its methods may be used concurrently.
+type Org struct {
+	// Now is the time. Nil means time.Now. It must not be changed while the Org is used.
+	Now func() time.Time
+
+	mu   sync.Mutex // guards the rest: one tool is at work at a time
+	data data
+	file string    // where data is kept; "" if nowhere
+	seen time.Time // when file was last changed, as far as we know
+}
+
+// data is an organisation as it is written to a file.
+type data struct {
+	Name   string    `json:"name"`
+	Serial int       `json:"serial"` // the last number given to anything
+	People []*Person `json:"people"`
+	Sites  []*Site   `json:"sites"`
+}
+
+// A Person has an Atlassian account.
+type Person struct {
+	Account  string `json:"account"` // such as 712020:0b9c6a52-…
+	Email    string `json:"email"`
+	Name     string `json:"name"`
+	Title    string `json:"title,omitempty"`
+	TimeZone string `json:"timeZone,omitempty"`
+	Admin    bool   `json:"admin,omitempty"`   // of the organisation
+	Service  bool   `json:"service,omitempty"` // a service account, which signs in with a key only
+}
+
+// A Site is a place such as acme.atlassian.net, with what the products hold there.
+type Site struct {
+	ID      string   `json:"id"` // the cloud ID
+	Name    string   `json:"name"`
+	URL     string   `json:"url"`
+	Members Audience `json:"members,omitempty"`
+
+	Jira       *Jira       `json:"jira,omitempty"`
+	Confluence *Confluence `json:"confluence,omitempty"`
+	Compass    *Compass    `json:"compass,omitempty"`
+	JSM        *JSM        `json:"jsm,omitempty"`
+	Bitbucket  *Bitbucket  `json:"bitbucket,omitempty"`
+}
+
+// An Audience is who may see something: the accounts it lists, or everybody if it lists none.
+type Audience []string
+
+// Has reports whether the account belongs to the audience.
+func (a Audience) Has(account string) bool { return len(a) == 0 || slices.Contains(a, account) }
+
+// Open returns the organisation that is kept in file, or a new one that will be kept there. With no file it is kept in memory.
+func Open(file string) (*Org, error) {
+	o := &Org{file: file}
+	if file != "" {
+		text, err := os.ReadFile(file)
+		if err == nil {
+			if err := o.data.parse(text); err != nil {
+				return nil, fmt.Errorf("reading the organisation in %q: %v", file, err)
+			}
+			o.note()
+			return o, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("reading the organisation: %v", err)
+		}
+	}
+	if err := o.data.seed(time.Now()); err != nil {
+		return nil, err
+	}
+	return o, o.save()
+}
+
+// seedTime is when everything in the seeds was written. What a new organisation holds is as many days old as it was then.
+var seedTime = time.Date(2026, time.June, 15, 0, 0, 0, 0, time.UTC)
+
+// seed makes d a new organisation.
+func (d *data) seed(now time.Time) error {
+	text, err := seeds.ReadFile("seed/org.json")
+	if err != nil {
+		return err
+	}
+	if err := d.parse(text); err != nil {
+		return fmt.Errorf("seed/org.json: %v", err)
+	}
+	age := now.Sub(seedTime).Truncate(24 * time.Hour)
+	for name, plant := range map[string]func(*Site, json.RawMessage) error{
+		"jira":       func(s *Site, text json.RawMessage) error { return s.plantJira(text, age) },
+		"confluence": func(s *Site, text json.RawMessage) error { return s.plantConfluence(text, age) },
+		"compass":    func(s *Site, text json.RawMessage) error { return s.plantCompass(text, age) },
+		"operations": func(s *Site, text json.RawMessage) error { return s.plantOperations(text, age) },
+	} {
+		text, err := seeds.ReadFile("seed/" + name + ".json")
+		if err != nil {
+			return err
+		}
+		var bySite map[string]json.RawMessage
+		if err := json.Unmarshal(text, &bySite); err != nil {
+			return fmt.Errorf("seed/%s.json: %v", name, err)
+		}
+		for site, text := range bySite {
+			i := slices.IndexFunc(d.Sites, func(s *Site) bool { return s.Name == site })
+			if i < 0 {
+				return fmt.Errorf("seed/%s.json: there is no site %q", name, site)
+			}
+			if err := plant(d.Sites[i], text); err != nil {
+				return fmt.Errorf("seed/%s.json: %v", name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// parse reads an organisation. What it doesn't know is an error: it would be lost when the organisation is written again.
+func (d *data) parse(text []byte) error {
+	var read data
+	dec := json.NewDecoder(strings.NewReader(string(text)))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&read); err != nil {
+		return err
+	}
+	if len(read.Sites) == 0 || len(read.People) == 0 {
+		return errors.New("an organisation has a site and a person at least")
+	}
+	*d = read
+	return nil
+}
+
+// Data returns the whole organisation as JSON, which Replace takes.
+func (o *Org) Data() []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.encode()
+}
+
+// Replace makes text, which has the form of Data, the organisation. If it can't be read nothing changes.
+func (o *Org) Replace(text []byte) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := o.data.parse(text); err != nil {
+		return err
+	}
+	return o.save()
+}
+
+// People returns everybody in the organisation.
+func (o *Org) People() []Person {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var people []Person
+	for _, p := range o.data.People {
+		people = append(people, *p)
+	}
+	return people
+}
+
+// A Place is a site that somebody belongs to.
+type Place struct{ ID, Name, URL string }
+
+// Places returns the sites that the account belongs to.
+func (o *Org) Places(account string) []Place {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var places []Place
+	for _, s := range o.data.Sites {
+		if s.Members.Has(account) {
+			places = append(places, Place{s.ID, s.Name, s.URL})
+		}
+	}
+	return places
+}
+
+func (o *Org) encode() []byte {
+	text, err := json.MarshalIndent(o.data, "", "  ")
+	if err != nil {
+		panic(err) // can't be: all of it came from JSON
+	}
+	return append(text, '\n')
+}
+
+// save writes the organisation to its file, if it has one: next to it first, so that the file is whole at any time.
+func (o *Org) save() error {
+	if o.file == "" {
+		return nil
+	}
+	err := replaceFile(o.file, o.encode())
+	if err != nil {
+		return fmt.Errorf("writing the organisation: %v", err)
+	}
+	o.note()
+	return nil
+}
+
+func replaceFile(name string, text []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // fails when all went well
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
+
+// reload takes what somebody has written to the file since.
+func (o *Org) reload() error {
+	if o.file == "" {
+		return nil
+	}
+	info, err := os.Stat(o.file)
+	if err != nil || info.ModTime().Equal(o.seen) {
+		return nil // a file that is gone comes back with the next change
+	}
+	o.seen = info.ModTime()
+	text, err := os.ReadFile(o.file)
+	if err == nil {
+		err = o.data.parse(text)
+	}
+	if err != nil {
+		return fmt.Errorf("reading the organisation in %q, which was changed: %v", o.file, err)
+	}
+	return nil
+}
+
+func (o *Org) note() {
+	if info, err := os.Stat(o.file); err == nil {
+		o.seen = info.ModTime()
+	}
+}
+
+// now returns the time, of which the products keep milliseconds.
+func (o *Org) now() time.Time {
+	now := time.Now
+	if o.Now != nil {
+		now = o.Now
+	}
+	return now().UTC().Truncate(time.Millisecond)
+}
+
+// number returns the next number for something new.
+func (o *Org) number() int {
+	o.data.Serial++
+	return o.data.Serial
+}
+
+// person returns whom the account belongs to, nil if nobody.
+func (o *Org) person(account string) *Person {
+	i := slices.IndexFunc(o.data.People, func(p *Person) bool { return p.Account == account })
+	if i < 0 {
+		return nil
+	}
+	return o.data.People[i]
+}
