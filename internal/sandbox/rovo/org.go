@@ -1,6 +1,7 @@
 package rovo
 
 import (
+	"bytes"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -24,8 +25,9 @@ type Org struct {
 
 	mu   sync.Mutex // guards the rest: one tool is at work at a time
 	data data
-	file string    // where data is kept; "" if nowhere
-	seen time.Time // when file was last changed, as far as we know
+	text []byte // of data, when it was last read or saved
+	file string // where data is kept; "" if nowhere
+	disk []byte // what was in file when it was last read or written: text, unless somebody has laid it out differently
 }
 
 // data is an organisation as it is written to a file.
@@ -76,7 +78,7 @@ func Open(file string) (*Org, error) {
 			if err := o.data.parse(text); err != nil {
 				return nil, fmt.Errorf("reading the organisation in %q: %v", file, err)
 			}
-			o.note()
+			o.text, o.disk = o.encode(), text
 			return o, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -158,7 +160,11 @@ func (o *Org) Replace(text []byte) error {
 	if err := o.data.parse(text); err != nil {
 		return err
 	}
-	return o.save()
+	if err := o.save(); err != nil {
+		o.restore()
+		return err
+	}
+	return nil
 }
 
 // People returns everybody in the organisation.
@@ -196,17 +202,29 @@ func (o *Org) encode() []byte {
 	return append(text, '\n')
 }
 
-// save writes the organisation to its file, if it has one: next to it first, so that the file is whole at any time.
+// save writes the organisation to its file, if it has one and anything has changed: next to it first, so that the file is whole at any time.
 func (o *Org) save() error {
-	if o.file == "" {
+	text := o.encode()
+	if bytes.Equal(text, o.text) {
 		return nil
 	}
-	err := replaceFile(o.file, o.encode())
-	if err != nil {
-		return fmt.Errorf("writing the organisation: %v", err)
+	if o.file != "" {
+		if err := replaceFile(o.file, text); err != nil {
+			return fmt.Errorf("writing the organisation: %v", err)
+		}
 	}
-	o.note()
+	o.text, o.disk = text, text
 	return nil
+}
+
+// restore takes back what has changed since the organisation was saved.
+func (o *Org) restore() {
+	if bytes.Equal(o.encode(), o.text) {
+		return
+	}
+	if err := o.data.parse(o.text); err != nil {
+		panic(err) // can't be: it has been read, or written by us
+	}
 }
 
 func replaceFile(name string, text []byte) error {
@@ -222,30 +240,24 @@ func replaceFile(name string, text []byte) error {
 	return os.Rename(f.Name(), name)
 }
 
-// reload takes what somebody has written to the file since.
+// reload takes what somebody has written to the file since. If that can't be read it is an error until they have put it right, lest we
+// overwrite it. A file that is gone comes back with the next change.
 func (o *Org) reload() error {
 	if o.file == "" {
 		return nil
 	}
-	info, err := os.Stat(o.file)
-	if err != nil || info.ModTime().Equal(o.seen) {
-		return nil // a file that is gone comes back with the next change
-	}
-	o.seen = info.ModTime()
 	text, err := os.ReadFile(o.file)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && bytes.Equal(text, o.disk) {
+		return nil
+	}
 	if err == nil {
 		err = o.data.parse(text)
 	}
 	if err != nil {
 		return fmt.Errorf("reading the organisation in %q, which was changed: %v", o.file, err)
 	}
+	o.text, o.disk = o.encode(), text
 	return nil
-}
-
-func (o *Org) note() {
-	if info, err := os.Stat(o.file); err == nil {
-		o.seen = info.ModTime()
-	}
 }
 
 // now returns the time, of which the products keep milliseconds.

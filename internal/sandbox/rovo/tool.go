@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -25,7 +24,7 @@ type Tool struct {
 
 // Annotations are a tool's hints (MCP 2025-06-18, "ToolAnnotations").
 type Annotations struct {
-	Title           string `json:"title"`
+	Title           string `json:"title,omitempty"`
 	ReadOnlyHint    bool   `json:"readOnlyHint"`
 	DestructiveHint bool   `json:"destructiveHint"`
 	IdempotentHint  bool   `json:"idempotentHint"`
@@ -80,9 +79,4 @@ func outcome(v any, err error) Outcome {
 		panic(err) // can't be: tools return what has a JSON form
 	}
 	return Outcome{Text: strings.TrimSuffix(b.String(), "\n")}
-}
-
-// v1 returns the tools of the first generation.
-func v1() []Tool {
-	return slices.Concat(commonTools(), jiraTools(), confluenceTools(), compassTools(), graphTools(), operationsTools(), bitbucketTools())
 }
