@@ -8,6 +8,10 @@ Usage:
 	atlassian-mcp login [URL] [flags]
 	atlassian-mcp logout [URL] [--all] [flags]
 	atlassian-mcp status [URL] [--all] [--json] [flags]
+	atlassian-mcp tools [URL] [--json] [flags]
+	atlassian-mcp call TOOL [NAME=VALUE]... [--json OBJECT] [--result] [--server URL] [flags]
+	atlassian-mcp resources [URI] [--json] [--server URL] [flags]
+	atlassian-mcp prompts [URL] [--json] [flags]
 	atlassian-mcp demo
 	atlassian-mcp completion SHELL
 	atlassian-mcp version
@@ -89,6 +93,20 @@ ATLASSIAN_MCP_CLIENT_SECRET.
 
 If --header or --header-file sets Authorization, that header is sent and nothing of the
 above is done.
+
+# Asking the server
+
+Tools lists the tools that the server has for whoever is signed in, and call calls one:
+
+	atlassian-mcp call searchJiraIssuesUsingJql cloudId=acme.atlassian.net jql='project = ALPHA'
+
+A value is text where the tool wants text, and JSON where it wants anything else; NAME:=VALUE
+is JSON in any case, and NAME=@FILE is what is in the file. With --json, which may be "-" for
+standard input, the arguments are one JSON object. The text of the result goes to standard
+output, with --result the whole of it as JSON. A tool that fails is an error. Resources and
+prompts list what else the server has; resources with a URI writes that resource. They take
+the flags about accounts and connections that the relay takes, and open no browser: who is
+not signed in is told to run login.
 
 # Flags
 

@@ -67,8 +67,7 @@ func (f *relayFlags) command() *cobra.Command {
 	}
 	cmd.SetVersionTemplate("{{.Version}}\n")
 
-	f.handshakeTimeout = secondsFlag(20 * time.Second)
-	f.maxMessage = 256 << 20
+	f.setDefaults()
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	f.signInFlags.add(flags)
@@ -81,6 +80,12 @@ func (f *relayFlags) command() *cobra.Command {
 	flags.MarkHidden("max-message")
 	cmd.RegisterFlagCompletionFunc("transport", cobra.FixedCompletions(transportNames, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
+}
+
+// setDefaults sets what is not zero if no flag says otherwise.
+func (f *relayFlags) setDefaults() {
+	f.handshakeTimeout = secondsFlag(20 * time.Second)
+	f.maxMessage = 256 << 20
 }
 
 // run relays between cmd's standard streams and the server that args name.

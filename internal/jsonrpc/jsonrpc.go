@@ -242,6 +242,16 @@ func NewRequest(id ID, method string, params []byte) Message {
 	return m
 }
 
+// NewResponse returns the response to the request with id. Result is its JSON.
+func NewResponse(id ID, result []byte) Message {
+	var b bytes.Buffer
+	b.WriteString(`{"jsonrpc":"2.0","id":` + string(id) + `,"result":`)
+	b.Write(result)
+	b.WriteByte('}')
+	m, _ := Parse(b.Bytes())
+	return m
+}
+
 // encode writes v without the HTML escapes of json.Marshal and without its newline.
 func encode(b *bytes.Buffer, v any) {
 	e := json.NewEncoder(b)
