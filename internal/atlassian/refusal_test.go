@@ -1,0 +1,69 @@
+package atlassian
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestExplain(t *testing.T) {
+	tests := []struct {
+		url    string
+		status int
+		text   string
+		want   string // "" for nothing
+	}{
+		{V1, 0, "You don't have permission to connect from this IP address. Please ask your organization admin for access.", "ip-refused"},
+		{V1, 0, "You don’t have permission to connect from this IP address. Please ask your admin for access.", "ip-refused"},
+		{V1, 0, "You don't have permission to connect via API token. Please ask your organization admin for access.", "api-token-disabled"},
+		{V1, 0, "Your site admin must authorize this app", "admin-must-authorize"},
+		{V1, 400, "Your organization admin must authorize access from a domain to this site", "domain-blocked"},
+		{V1, 0, "Contact your organization admin to authorize access from domain 127.0.0.1 to site acme", "domain-blocked"},
+		{V1, 0, "Your organization admin must authorize access from this redirect URL", "domain-blocked"},
+		{V1, 0, "Access to this domain is restricted. Your admin has blocked this domain", "domain-blocked"},
+		{V1, 0, "redirect_uri is not registered for client: http://127.0.0.1:4000", "redirect-refused"},
+		{V1, 0, "Your account isn't associated with a supported site. Rovo MCP connects with Atlassian sites that use apps like Jira or Confluence", "no-site"},
+		{V1, 0, `{"error":true,"message":"Authentication failed: {\"code\":401,\"message\":\"Unauthorized\"}"}`, "sign-in-expired"},
+		{V1, 0, `{"error":true,"message":"accessibleResources.filter is not a function"}`, "sign-in-expired"},
+		{V1, 0, "We couldn't verify your access. Reconnecting and signing in again may resolve this issue.", "sign-in-expired"},
+		{V1, 0, "We couldn't verify your connection settings. Please contact your administrator for assistance.", "connection-settings"},
+		{V1, 0, `{"error":true,"message":"Failed to fetch tenant info for cloud ID: abc. Status: 404"}`, "unknown-cloud-id"},
+		{V1, 0, `Invalid arguments for tool getJiraIssue: [{"code":"invalid_type","expected":"string","received":"undefined","path":["cloudId"],"message":"Required"}]`, "missing-cloud-id"},
+		{V1, 0, `{"error":true,"message":"We are having trouble completing this action. Please try again shortly."}`, "trouble"},
+		{V1, 403, "error code: 1010", "cloudflare"},
+		{V1, 0, "the build failed with error code: 1010", ""},
+		{"https://mcp.atlassian.com/v1/sse", 404, "Not Found", "sse-retired"},
+		{V1, 404, "Not Found", ""},
+		{V2, 401, `{"error":"invalid_token"}`, "token-of-v1"},
+		{V2 + "?tools=all", 401, "", "token-of-v1"},
+		{V1, 401, `{"error":"invalid_token"}`, ""},
+		{V1, 429, "", "rate-limited"},
+		{V1, 0, "Issue does not exist or you do not have permission to see it.", ""},
+		{V1, 0, "", ""},
+	}
+	for _, tt := range tests {
+		r, ok := Explain(tt.url, tt.status, tt.text)
+		if r.Name != tt.want || ok != (tt.want != "") {
+			t.Errorf("Explain(%q, %d, %q) = %q, %t; want %q", tt.url, tt.status, tt.text, r.Name, ok, tt.want)
+		}
+	}
+}
+
+// TestRefusals checks how they read: the cause goes on after a colon, the advice is a sentence.
+func TestRefusals(t *testing.T) {
+	names := make(map[string]bool)
+	for _, r := range refusals() {
+		if r.Name == "" || names[r.Name] {
+			t.Errorf("%q is there twice, or nameless", r.Name)
+		}
+		names[r.Name] = true
+		if strings.HasSuffix(r.Cause, ".") || r.Cause == "" {
+			t.Errorf("%s: cause %q", r.Name, r.Cause)
+		}
+		if !strings.HasSuffix(r.Advice, ".") || strings.Contains(r.Advice, "\n") {
+			t.Errorf("%s: advice %q", r.Name, r.Advice)
+		}
+		if r.Stale != (r.Name == "sign-in-expired") {
+			t.Errorf("%s: stale %t", r.Name, r.Stale)
+		}
+	}
+}
