@@ -29,7 +29,7 @@ func (o *Org) Call(c Caller, v View, name string, args json.RawMessage) Outcome 
 	if args = bytes.TrimSpace(args); len(args) == 0 || string(args) == "null" {
 		args = json.RawMessage("{}")
 	}
-	result, err := (&call{org: o, caller: c, view: v, person: o.person(c.Account)}).use(find(o.Tools(c, v), name), name, args)
+	result, err := (&call{org: o, caller: c, view: v, person: o.person(c.Account)}).use(toolNamed(o.Tools(c, v), name), name, args)
 	if err != nil {
 		o.restore()
 	} else {
@@ -42,8 +42,8 @@ func (o *Org) Call(c Caller, v View, name string, args json.RawMessage) Outcome 
 	return outcome(result, err)
 }
 
-// find returns the tool of that name, nil if there is none.
-func find(tools []Tool, name string) *Tool {
+// toolNamed returns the tool of that name, nil if there is none.
+func toolNamed(tools []Tool, name string) *Tool {
 	i := slices.IndexFunc(tools, func(t Tool) bool { return t.Name == name })
 	if i < 0 {
 		return nil

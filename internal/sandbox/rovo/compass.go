@@ -22,7 +22,6 @@ type Bitbucket struct{}
 
 func (s *Site) plantOperations(text json.RawMessage, age time.Duration) error { return nil }
 
-func commonTools() []Tool     { return nil }
 func graphTools() []Tool      { return nil }
 func operationsTools() []Tool { return nil }
 func bitbucketTools() []Tool  { return nil }

@@ -72,7 +72,7 @@ func (o *Org) Tools(c Caller, v View) []Tool {
 func (t Tool) offered(c Caller, v View) bool {
 	switch {
 	case c.Via == UnscopedToken:
-		return t.Group == "GRAPH" && t.Annotations.ReadOnlyHint
+		return t.Group == ""
 	case c.Via == OAuth && t.Tokens, c.Via != OAuth && t.Browser:
 		return false
 	}

@@ -62,21 +62,26 @@ func outcome(v any, err error) Outcome {
 	if err != nil {
 		failed := &toolError{text: err.Error()}
 		errors.As(err, &failed)
-		text, _ := json.Marshal(struct {
+		text := compactJSON(struct {
 			Error   bool   `json:"error"`
 			Message string `json:"message"`
 			Status  int    `json:"statusCode,omitempty"`
 		}{true, failed.text, failed.status})
-		return Outcome{Text: string(text), IsError: true}
+		return Outcome{Text: text, IsError: true}
 	}
 	if text, ok := v.(string); ok {
 		return Outcome{Text: text}
 	}
+	return Outcome{Text: compactJSON(v)}
+}
+
+// compactJSON returns v as JavaScript would write it: with <, > and & as they are.
+func compactJSON(v any) string {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
 		panic(err) // can't be: tools return what has a JSON form
 	}
-	return Outcome{Text: strings.TrimSuffix(b.String(), "\n")}
+	return strings.TrimSuffix(b.String(), "\n")
 }
