@@ -46,10 +46,11 @@ type serverMetadata struct {
 
 // A place is where to sign in, and for what.
 type place struct {
-	issuer   string   // as the resource named it; what the server calls itself is as.Issuer
-	resource string   // to be sent as resource indicator
-	scopes   []string // that the resource knows
-	as       serverMetadata
+	issuer    string   // as the resource named it; what the server calls itself is as.Issuer
+	published bool     // by the resource itself
+	resource  string   // to be sent as resource indicator
+	scopes    []string // that the resource knows
+	as        serverMetadata
 }
 
 // discover finds the place that ch leads to, which is zero if the server's refusal said nothing.
@@ -61,7 +62,7 @@ func (c *Client) discover(ctx context.Context, ch challenge) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &place{resource: cmp.Or(c.cfg.Resource, rm.Resource), scopes: rm.ScopesSupported}
+	p := &place{published: true, resource: cmp.Or(c.cfg.Resource, rm.Resource), scopes: rm.ScopesSupported}
 	if len(rm.AuthorizationServers) == 0 {
 		return nil, errors.New("the server's metadata names no authorization server")
 	}
@@ -89,6 +90,7 @@ func (c *Client) probe(ctx context.Context) challenge {
 	}
 	req.Header.Set("Accept", "text/event-stream")
 	resp, err := c.server.Do(req)
+	noteFetch(ctx, req.URL.String(), resp)
 	if err != nil {
 		return challenge{} // discovery will say it better
 	}
@@ -262,6 +264,7 @@ func (c *Client) fetch(ctx context.Context, raw string, doc any) error {
 	// Servers of 2025-03-26 may choose their metadata by it; newer ones don't read it here.
 	req.Header.Set("MCP-Protocol-Version", "2025-03-26")
 	resp, err := c.oauth.Do(req)
+	noteFetch(ctx, raw, resp)
 	if err != nil {
 		return transient(err, 0)
 	}
