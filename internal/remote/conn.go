@@ -39,6 +39,7 @@ type conn struct {
 	ctx       context.Context // done when the conn is closed
 	cancel    context.CancelFunc
 	tasks     sync.WaitGroup // every goroutine of the conn
+	hand      handshake
 
 	post     http.Header // what every POST carries
 	inbox    chan delivery

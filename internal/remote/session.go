@@ -2,12 +2,8 @@ package remote
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"net/http"
-	"slices"
-	"strconv"
-	"sync"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
 )
@@ -152,7 +148,9 @@ func (s *streamable) restart(ctx context.Context) (*session, error) {
 		err = s.hand.check(answer)
 	}
 	if err == nil {
-		err = s.repeat(ctx, session)
+		err = s.repeat(ctx,
+			func(call *call) (*http.Response, error) { return s.post(session, call) },
+			func(call *call) { s.exchangeIn(session, call) })
 	}
 	if err != nil {
 		if session != nil {
@@ -167,139 +165,4 @@ func (s *streamable) restart(ctx context.Context) (*session, error) {
 		s.tasks.Go(func() { s.listen(session) })
 	}
 	return session, nil
-}
-
-// repeat says in a new session what the client said in the old one.
-func (s *streamable) repeat(ctx context.Context, session *session) error {
-	if m := s.hand.acknowledgement(); m.Raw != nil {
-		call := s.newCall(m)
-		defer call.cancel()
-		defer context.AfterFunc(ctx, call.cancel)()
-		resp, err := s.post(session, call)
-		if err != nil {
-			return err
-		}
-		if resp.StatusCode/100 != 2 {
-			return &readRefusal(resp).StatusError
-		}
-		discard(resp)
-	}
-	for _, m := range s.hand.wishes() {
-		answer, err := s.ask(ctx, m.WithID(s.hand.newID()), func(call *call) { s.exchangeIn(session, call) })
-		if err != nil || answer.Failed {
-			s.cfg.Log.Warn("server refused in the new session what it took in the old one", "method", m.Method)
-		}
-	}
-	return nil
-}
-
-// A handshake remembers how the client began its session, and what it has asked the server to remember since.
-type handshake struct {
-	mu            sync.Mutex // guards the rest
-	initialize    jsonrpc.Message
-	version       string // negotiated
-	acknowledged  jsonrpc.Message
-	level         jsonrpc.Message   // logging/setLevel
-	subscriptions []jsonrpc.Message // resources/subscribe
-	prefix        string
-	ids           int
-}
-
-func (h *handshake) begin(initialize jsonrpc.Message, version string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.initialize, h.version = initialize, version
-	h.acknowledged, h.level, h.subscriptions = jsonrpc.Message{}, jsonrpc.Message{}, nil
-}
-
-func (h *handshake) acknowledge(m jsonrpc.Message) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.acknowledged = m
-}
-
-func (h *handshake) opening() jsonrpc.Message {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.initialize
-}
-
-// check returns an error if answer, the response to initialize in a new session, isn't one that the client could have been given in the old one.
-func (h *handshake) check(answer jsonrpc.Message) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if answer.Failed {
-		return fmt.Errorf("server answered %s", answer.Raw)
-	}
-	if version := resultVersion(answer); version != h.version {
-		return fmt.Errorf("server now speaks protocol version %q instead of %q", version, h.version)
-	}
-	return nil
-}
-
-func (h *handshake) acknowledgement() jsonrpc.Message {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.acknowledged
-}
-
-// wishes returns the requests that set up the session as the client wants it.
-func (h *handshake) wishes() []jsonrpc.Message {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	var wishes []jsonrpc.Message
-	if h.level.Raw != nil {
-		wishes = append(wishes, h.level)
-	}
-	return append(wishes, h.subscriptions...)
-}
-
-// note returns what takes note of the request m once the server has granted it; nil if there is nothing to note.
-func (h *handshake) note(m jsonrpc.Message) func(jsonrpc.Message) jsonrpc.Message {
-	switch m.Method {
-	case "logging/setLevel", "resources/subscribe", "resources/unsubscribe":
-		return func(answer jsonrpc.Message) jsonrpc.Message {
-			if !answer.Failed {
-				h.granted(m)
-			}
-			return answer
-		}
-	}
-	return nil
-}
-
-func (h *handshake) granted(m jsonrpc.Message) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if m.Method == "logging/setLevel" {
-		h.level = m
-		return
-	}
-	uri := paramURI(m)
-	h.subscriptions = slices.DeleteFunc(h.subscriptions, func(other jsonrpc.Message) bool { return paramURI(other) == uri })
-	if m.Method == "resources/subscribe" {
-		h.subscriptions = append(h.subscriptions, m)
-	}
-}
-
-// newID returns an id for a request of our own. The client's can't be the same but by malice, which would hurt nobody else.
-func (h *handshake) newID() jsonrpc.ID {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.prefix == "" {
-		h.prefix = "atlassian-mcp:" + rand.Text() + ":"
-	}
-	h.ids++
-	return jsonrpc.ID(strconv.Quote(h.prefix + strconv.Itoa(h.ids)))
-}
-
-func paramURI(m jsonrpc.Message) string {
-	uri, _ := jsonrpc.Text(jsonrpc.Lookup(m.Raw, "params", "uri"))
-	return uri
-}
-
-// resultVersion returns the protocol version in the response to initialize.
-func resultVersion(m jsonrpc.Message) string {
-	version, _ := jsonrpc.Text(jsonrpc.Lookup(m.Raw, "result", "protocolVersion"))
-	return version
 }

@@ -21,8 +21,7 @@ import (
 // An sse is the transport HTTP+SSE.
 type sse struct {
 	*conn
-	url  *url.URL
-	hand handshake
+	url *url.URL
 
 	wanting chan struct{} // has room for one; full if a message waits for a stream
 
@@ -238,26 +237,9 @@ func (s *sse) restart(stream *eventStream) error {
 	s.mu.Lock()
 	stream.version = resultVersion(answer)
 	s.mu.Unlock()
-	if m := s.hand.acknowledgement(); m.Raw != nil {
-		call := s.newCall(m)
-		defer call.cancel()
-		defer context.AfterFunc(ctx, call.cancel)()
-		resp, err := s.post(stream, call)
-		if err != nil {
-			return err
-		}
-		if resp.StatusCode/100 != 2 {
-			return &readRefusal(resp).StatusError
-		}
-		discard(resp)
-	}
-	for _, m := range s.hand.wishes() {
-		answer, err := s.ask(ctx, m.WithID(s.hand.newID()), func(call *call) { s.exchangeOn(stream, call) })
-		if err != nil || answer.Failed {
-			s.cfg.Log.Warn("server refused in the new session what it took in the old one", "method", m.Method)
-		}
-	}
-	return nil
+	return s.repeat(ctx,
+		func(call *call) (*http.Response, error) { return s.post(stream, call) },
+		func(call *call) { s.exchangeOn(stream, call) })
 }
 
 func (s *sse) put(stream *eventStream) {

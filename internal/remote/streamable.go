@@ -25,7 +25,6 @@ import (
 type streamable struct {
 	*conn
 	tools toolHeaders
-	hand  handshake
 
 	sessionMu sync.Mutex // guards the rest
 	session   *session   // nil until initialize has been answered
