@@ -19,7 +19,7 @@ import (
 // The test binary is also a small program around a Store, so that tests can have processes:
 //
 //	get KEY · set KEY <secret · delete KEY · list · backend · increment KEY N · hold KEY <until EOF
-//	hold-and-spawn KEY KEY · overwrite KEY
+//	hold-and-spawn KEY KEY · overwrite KEY · join SERVER <until EOF
 
 const childVariable = "KEYCHAIN_TEST_CHILD" // the Store's Dir, Kind and Timeout in the children
 
@@ -93,6 +93,14 @@ func run(s *Store, args []string, r *result) (err error) {
 		fmt.Println("held")
 		io.Copy(io.Discard, os.Stdin)
 		unlock()
+	case "join":
+		leave, err := s.Join(Process{Server: args[1]})
+		if err != nil {
+			return err
+		}
+		fmt.Println("joined")
+		io.Copy(io.Discard, os.Stdin)
+		leave()
 	case "hold-and-spawn": // holds one key while its child, with the same stdin and stdout, holds another
 		if _, err := s.Lock(ctx, args[1]); err != nil {
 			return err
