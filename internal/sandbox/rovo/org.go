@@ -35,6 +35,7 @@ type data struct {
 	Name   string    `json:"name"`
 	Serial int       `json:"serial"` // the last number given to anything
 	People []*Person `json:"people"`
+	Teams  []*Team   `json:"teams,omitempty"`
 	Sites  []*Site   `json:"sites"`
 }
 
@@ -47,6 +48,13 @@ type Person struct {
 	TimeZone string `json:"timeZone,omitempty"`
 	Admin    bool   `json:"admin,omitempty"`   // of the organisation
 	Service  bool   `json:"service,omitempty"` // a service account, which signs in with a key only
+}
+
+// A Team is some people who work together, in every product.
+type Team struct {
+	ID      string   `json:"id"` // an ARI
+	Name    string   `json:"name"`
+	Members []string `json:"members"` // accounts
 }
 
 // A Site is a place such as acme.atlassian.net, with what the products hold there.
@@ -277,9 +285,20 @@ func (o *Org) number() int {
 
 // person returns whom the account belongs to, nil if nobody.
 func (o *Org) person(account string) *Person {
-	i := slices.IndexFunc(o.data.People, func(p *Person) bool { return p.Account == account })
-	if i < 0 {
-		return nil
+	return find(o.data.People, func(p *Person) bool { return p.Account == account })
+}
+
+// team returns the team with this ARI, or the last part of it, or this name; nil if there is none.
+func (o *Org) team(ref string) *Team {
+	return find(o.data.Teams, func(t *Team) bool {
+		return t.ID == ref || strings.HasSuffix(t.ID, "/"+ref) || strings.EqualFold(t.Name, ref)
+	})
+}
+
+// find returns the first of all that is meant, nil if none is.
+func find[T any](all []*T, meant func(*T) bool) *T {
+	if i := slices.IndexFunc(all, meant); i >= 0 {
+		return all[i]
 	}
-	return o.data.People[i]
+	return nil
 }
