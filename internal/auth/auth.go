@@ -68,6 +68,7 @@ type Config struct {
 	CallbackPort int           // 0 means the port of the last registration, or else any
 	CallbackPath string        // "" means "/callback"
 	AuthTimeout  time.Duration // how long a sign-in page waits for the user; 0 means 5 minutes
+	Patience     time.Duration // how long a request waits for the user while the page does; 0 means as long as the page
 	AllowHTTP    bool          // permits http beyond loopback
 
 	HTTPClient *http.Client    // for Server; nil means http.DefaultClient
@@ -75,6 +76,7 @@ type Config struct {
 	UserAgent  string
 
 	Page     func(url string) // told the page that waits for the user, and "" once none does; must not block
+	Changed  func()           // called when Page or Needed of the Client may have another answer; must not block
 	Progress func(string)     // told what the user should know, one sentence at a time; nil means nobody is told
 	Log      *slog.Logger     // nil means discard
 }

@@ -41,6 +41,7 @@ type Client struct {
 	tryAfter time.Time      // no renewal ahead of time before this
 	flight   *flight        // nil if there is none
 	page     string         // that waits for the user
+	needed   bool           // nothing but the user's action can help
 	asked    map[string]int // how often the user was asked for a set of scopes
 }
 
@@ -80,7 +81,7 @@ func (c *Client) Close() error {
 // sign-in with that scope, at most three times; any other 403 is returned as it is.
 //
 // Only a request marked by [Interactive] may open a browser; others get a *[SignInError]. A sign-in may take minutes and
-// goes on when req's context ends, because other requests may be waiting for it too.
+// goes on when req's context or Config.Patience ends, because other requests may be waiting for it too.
 //
 // The body of req, if any, must have a GetBody. Errors that are not the network's are *SignInError, *[TransientError],
 // *[StaticError], *[Error] or come from the store.
@@ -165,6 +166,59 @@ func (c *Client) Page() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.page
+}
+
+// Needed reports whether requests fail, or wait, for want of a sign-in that nobody but the user can bring about.
+func (c *Client) Needed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.needed
+}
+
+// setNeeded notes whether only the user can help.
+func (c *Client) setNeeded(needed bool) {
+	c.mu.Lock()
+	changed := c.needed != needed
+	c.needed = needed
+	c.mu.Unlock()
+	if changed {
+		c.changed()
+	}
+}
+
+// changed tells the owner of c that something is different.
+func (c *Client) changed() {
+	if c.cfg.Changed != nil {
+		c.cfg.Changed()
+	}
+}
+
+// Look looks into the store if the user is needed, for another process may have had them sign in. It asks nobody.
+func (c *Client) Look(ctx context.Context) error {
+	c.mu.Lock()
+	busy := !c.needed || c.flight != nil // which will look by itself
+	old := c.grant
+	c.mu.Unlock()
+	if busy {
+		return nil
+	}
+	g, err := c.stored(ctx)
+	if err != nil || g == nil || g.AccessToken == "" || old != nil && g.AccessToken == old.AccessToken {
+		return err
+	}
+	if _, err = c.latest(ctx); err == nil {
+		c.setNeeded(false)
+	}
+	return err
+}
+
+// Account returns a name for what the user has signed in as, "" for nothing. It is another one after each sign-in, and says nothing about the user.
+func (c *Client) Account(ctx context.Context) (string, error) {
+	g, err := c.obtain(ctx, need{load: true})
+	if g == nil || err != nil {
+		return "", err
+	}
+	return g.SignIn, nil
 }
 
 // current returns the grant to send a request with, nil if there is none. It renews a grant that has lived for 80 % of

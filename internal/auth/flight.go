@@ -39,6 +39,7 @@ type flight struct {
 // obtain meets n: it joins the flight under way, or starts one, until one has met n or could not have done more.
 // For a need to load it returns nil if there is no grant.
 func (c *Client) obtain(ctx context.Context, n need) (*grant, error) {
+	var impatient <-chan time.Time
 	for {
 		c.mu.Lock()
 		if n.load && c.loaded || c.loaded && n.metBy(c.grant) {
@@ -52,10 +53,13 @@ func (c *Client) obtain(ctx context.Context, n need) (*grant, error) {
 		}
 		c.mu.Unlock()
 
-		select {
-		case <-f.done:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+		if impatient == nil && n.asks() && !n.login && c.cfg.Patience > 0 {
+			timer := time.NewTimer(c.cfg.Patience)
+			defer timer.Stop()
+			impatient = timer.C
+		}
+		if over, err := c.wait(ctx, f, impatient); !over {
+			return nil, err
 		}
 		var idle *SignInError
 		switch {
@@ -66,6 +70,26 @@ func (c *Client) obtain(ctx context.Context, n need) (*grant, error) {
 		default:
 			return nil, f.err
 		}
+	}
+}
+
+// wait waits for f. It returns false and an error when that is not worth it any more: when ctx is done, or when impatient has fired and it is the
+// user who is waited for.
+func (c *Client) wait(ctx context.Context, f *flight, impatient <-chan time.Time) (over bool, err error) {
+	var page <-chan time.Time // fires to look for one
+	for {
+		select {
+		case <-f.done:
+			return true, nil
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		case <-impatient:
+		case <-page:
+		}
+		if page := c.Page(); page != "" {
+			return false, &SignInError{URL: page, Reason: "the page waits for somebody to sign in"}
+		}
+		impatient, page = nil, time.After(time.Second)
 	}
 }
 
@@ -89,6 +113,13 @@ func (c *Client) start(n need) *flight {
 		f.grant, f.err = g, err
 		c.flight = nil
 		c.mu.Unlock()
+		var signIn *SignInError
+		switch {
+		case err == nil && !n.load:
+			c.setNeeded(false)
+		case errors.As(err, &signIn) && !n.quiet, errors.Is(err, ErrDenied):
+			c.setNeeded(true)
+		}
 		close(f.done)
 	})
 	return f

@@ -23,7 +23,8 @@ type registration struct {
 
 // A grant is all that a sign-in yields. One without an access token is a registration waiting for its next sign-in.
 type grant struct {
-	Server   string `json:"server"` // for people; see storeKey
+	SignIn   string `json:"sign_in,omitempty"` // tells it from others, and lasts as long
+	Server   string `json:"server"`            // for people; see storeKey
 	Profile  string `json:"profile,omitempty"`
 	Issuer   string `json:"issuer"`   // as asked for, not as answered; see PinnedIssuer
 	Resource string `json:"resource"` // as published

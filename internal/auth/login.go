@@ -3,6 +3,7 @@ package auth
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/url"
@@ -100,6 +101,7 @@ func (c *Client) prepare(ctx context.Context, n need, fresh bool) (*pending, *li
 	if err != nil {
 		return nil, nil, err
 	}
+	c.setNeeded(true) // there is where to sign in, and the client waits for nothing that takes longer
 	known, err := c.remembered(ctx, at, fresh)
 	if err != nil {
 		return nil, nil, err
@@ -183,6 +185,7 @@ func (c *Client) ignored() error {
 // newGrant returns the grant, still without a token, that r will have at this place.
 func (c *Client) newGrant(at *place, r registration, scope []string) *grant {
 	return &grant{
+		SignIn:             rand.Text(),
 		Server:             canonical(c.cfg.Server),
 		Profile:            c.cfg.Profile,
 		Issuer:             at.issuer,
@@ -272,6 +275,10 @@ func (c *Client) announce(page string) {
 	if !changed {
 		return
 	}
+	if page != "" {
+		c.setNeeded(true)
+	}
+	c.changed()
 	if c.cfg.Page != nil {
 		c.cfg.Page(page)
 	}

@@ -44,8 +44,8 @@ func (c *Client) awaitTurn(ctx context.Context, n need) (unlock func(), waited b
 	defer c.announce("")
 	all, cancel := context.WithTimeout(ctx, c.cfg.AuthTimeout)
 	defer cancel()
-	for {
-		try, cancel := context.WithTimeout(all, time.Second) // to look at the page now and then
+	for look := 50 * time.Millisecond; ; look = time.Second {
+		try, cancel := context.WithTimeout(all, look) // to look at the page now and then
 		unlock, err = c.cfg.Store.Lock(try, c.pendingKey())
 		late := try.Err() != nil
 		cancel()
