@@ -91,6 +91,12 @@ func (silentError) Is(target error) bool { return target == context.DeadlineExce
 // fail answers call with err.
 func (c *conn) fail(call *call, err error) {
 	if call.isRequest() {
+		if c.cfg.Answer != nil && call.answer == nil { // the client's, not one of ours
+			if answer, ok := c.cfg.Answer(call.m, err); ok {
+				c.settle(call, answer, err)
+				return
+			}
+		}
 		c.settle(call, c.answer(call.m.ID, err), err)
 		return
 	}

@@ -70,6 +70,9 @@ type Config struct {
 	HandshakeTimeout time.Duration                               // how long the server may be silent before it answers the first message; 0 means 20 s
 	Hint             func(error) string                          // advice on an error, added to the answers made up here; nil means none
 	Log              *slog.Logger                                // nil means discard
+
+	// Answer answers a request that came to an error in an open session, if it knows something better than the error to say. Nil means that it never does.
+	Answer func(m jsonrpc.Message, err error) (answer jsonrpc.Message, ok bool)
 }
 
 const (
