@@ -53,6 +53,8 @@ var doors = map[string][]string{
 	"github.com/mark3labs/mcp-go":     {}, // tests only; see TestLinked
 	"github.com/mark3labs/mcp-go/mcp": {"cmd/atlassian-mcp", "internal/remote", "internal/era", "internal/sandbox"},
 	"github.com/rogpeppe/go-internal": {}, // tests only
+	"github.com/tailscale/hujson":     {"internal/ide"},
+	"github.com/pelletier/go-toml":    {"internal/ide"},
 }
 
 // unlinked has no place in the program, by whatever way it would come. Mcp-go's client and server validate JSON schemas with

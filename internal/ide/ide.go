@@ -1,0 +1,383 @@
+// Package ide writes our entry into the configuration of MCP clients, and removes it.
+//
+// Each [Client] knows where its configuration is on each system, in which syntax, and what an entry looks like in it. Clients are
+// not asked but for one: Claude Code rewrites its file while it runs, and so is told by its own command.
+//
+// The path of an entry:
+//
+//	Client.Targets ─▶ Target.Install ─▶ syntax.set ─▶ Change.Apply
+//	which files       what would be     json, toml    backup, temporary
+//	                  different         at offsets    file, rename
+//
+// What is in a file and not ours stays as it is, byte for byte: comments, trailing commas, indentation, line ends. A file that
+// does not parse is left alone.
+package ide
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// An Env is the machine and the person that clients are configured for. Its fields must be set.
+type Env struct {
+	GOOS     string                       // a runtime.GOOS
+	Home     string                       // directory of the person
+	Dir      string                       // of the repository, for entries that are for it alone
+	Getenv   func(string) string          // such as os.Getenv
+	LookPath func(string) (string, error) // such as exec.LookPath
+}
+
+// An Entry is what a client needs to know to start us as a stdio server.
+type Entry struct {
+	Name    string            // of the server, in the client
+	Command string            // full path of our program
+	Args    []string          // for it
+	Env     map[string]string // variables for it, besides what the client passes on
+}
+
+// A Target is a file in which a client looks for servers.
+type Target struct {
+	Client
+	File    string
+	project bool
+	env     Env
+}
+
+// A Server is what a client has under a name in its file.
+type Server struct {
+	Name string
+	argv []string // of a local server
+	url  string   // of a remote server
+}
+
+// Ours reports whether s runs program, which is the path of ours, or a program of its name elsewhere.
+func (s Server) Ours(program string) bool {
+	return len(s.argv) > 0 && (s.argv[0] == program || baseName(s.argv[0]) == "atlassian-mcp")
+}
+
+// baseName returns the last element of the path of a program, without .exe. The path may be one of any system.
+func baseName(program string) string {
+	if i := strings.LastIndexAny(program, `/\`); i >= 0 {
+		program = program[i+1:]
+	}
+	return strings.TrimSuffix(strings.ToLower(program), ".exe")
+}
+
+// Atlassian reports whether s leads to Atlassian's server, directly or through another program.
+func (s Server) Atlassian() bool {
+	for _, text := range append([]string{s.url}, s.argv...) {
+		if u, err := url.Parse(text); err == nil && u.Hostname() == "mcp.atlassian.com" {
+			return true
+		}
+	}
+	return false
+}
+
+// String says what s is, in a few words without secrets: arguments may hold them.
+func (s Server) String() string {
+	if len(s.argv) == 0 {
+		if u, err := url.Parse(s.url); err == nil && u.Host != "" {
+			return "a connection to " + u.Host
+		}
+		return "something else"
+	}
+	for _, arg := range s.argv {
+		if name, _, _ := strings.Cut(baseName(arg), "@"); name == "mcp-remote" {
+			return "mcp-remote"
+		}
+	}
+	return baseName(s.argv[0])
+}
+
+// newServer returns what the members of an entry say, whichever client it is for.
+func newServer(name string, members map[string]any) Server {
+	s := Server{Name: name}
+	if nested, ok := members["transport"].(map[string]any); ok { // as Cline's command line writes it
+		members = nested
+	}
+	switch command := members["command"].(type) {
+	case string:
+		s.argv = append([]string{command}, texts(members["args"])...)
+	case []any:
+		s.argv = texts(command)
+	}
+	for _, member := range []string{"url", "serverUrl", "httpUrl", "uri"} {
+		if text, ok := members[member].(string); ok {
+			s.url = text
+		}
+	}
+	return s
+}
+
+func texts(v any) (out []string) {
+	list, _ := v.([]any)
+	for _, e := range list {
+		text, _ := e.(string)
+		out = append(out, text)
+	}
+	return out
+}
+
+// A ConflictError is the result of installing under a name that something else has.
+type ConflictError struct {
+	File   string
+	Server Server
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("%q in %s is %v", e.Server.Name, e.File, e.Server)
+}
+
+// Servers returns the servers in the file, in its order; none if there is no file.
+func (t Target) Servers() ([]Server, error) {
+	data, _, err := t.read()
+	if err != nil || t.syntax == nil {
+		return nil, err
+	}
+	entries, err := t.syntax.entries(data, t.path)
+	if err != nil {
+		return nil, t.located(err, data)
+	}
+	var servers []Server
+	for _, e := range entries {
+		servers = append(servers, newServer(e.name, e.members))
+	}
+	return servers, nil
+}
+
+// Install returns the change that puts e into the file and takes out the servers named in replace. If the file has e already,
+// the change changes nothing. What people have added to the entry, they keep. A server of e's name that isn't ours is a
+// [*ConflictError] if it is not in replace.
+func (t Target) Install(e Entry, replace []string) (Change, error) {
+	change, err := t.change()
+	if err != nil {
+		return change, err
+	}
+	if t.syntax == nil {
+		change.Manual = t.manual(e)
+		return change, nil
+	}
+	servers, err := t.Servers()
+	if err != nil {
+		return change, err
+	}
+	after := change.Before
+	replaced := make(map[string]bool)
+	for _, name := range replace {
+		replaced[name] = true
+	}
+	for _, s := range servers {
+		switch {
+		case replaced[s.Name] && s.Name != e.Name:
+			if after, err = t.syntax.remove(after, t.path, s.Name); err != nil {
+				return change, t.located(err, after)
+			}
+			change.remove(t, s.Name)
+		case s.Name == e.Name && !replaced[s.Name] && !s.Ours(e.Command):
+			return change, &ConflictError{t.File, s}
+		}
+	}
+	members := t.shape(e)
+	if after, err = t.syntax.set(after, t.path, e.Name, members, replaced[e.Name]); err != nil {
+		return change, t.located(err, after)
+	}
+	change.After = after
+	if change.Changed() {
+		if slices.ContainsFunc(servers, func(s Server) bool { return s.Name == e.Name }) {
+			change.remove(t, e.Name)
+		}
+		change.add(t, e.Name, after)
+	}
+	return change, nil
+}
+
+// Uninstall returns the change that takes the entry of a name out of the file, if that runs our program, which is at the path
+// program; else the error is a [*ConflictError]. The result is what was in the file before Install if nothing else was changed
+// since and the backup is still there.
+func (t Target) Uninstall(name, program string) (Change, error) {
+	change, err := t.change()
+	if err != nil {
+		return change, err
+	}
+	change.After = change.Before
+	servers, err := t.Servers()
+	if err != nil {
+		return change, err
+	}
+	for _, s := range servers {
+		if s.Name != name {
+			continue
+		}
+		if !s.Ours(program) {
+			return change, &ConflictError{t.File, s}
+		}
+		if before, ok := t.original(change, name); ok {
+			change.After, change.restores = before, true
+		} else if change.After, err = t.syntax.remove(change.Before, t.path, name); err != nil {
+			return change, t.located(err, change.Before)
+		}
+		change.remove(t, name)
+	}
+	return change, nil
+}
+
+// original returns what Install has made the current file from, nil for no file, if that is certain: if installing the same entry
+// into the backup, or where there is no file, gives the current file.
+func (t Target) original(change Change, name string) ([]byte, bool) {
+	entries, err := t.syntax.entries(change.Before, t.path)
+	if err != nil {
+		return nil, false
+	}
+	var ours map[string]any
+	for _, e := range entries {
+		if e.name == name {
+			ours = e.members
+		}
+	}
+	candidates := [][]byte{nil}
+	if backup, err := os.ReadFile(change.Backup); err == nil {
+		candidates = [][]byte{backup, nil}
+	}
+	for _, before := range candidates {
+		if had, err := t.syntax.entries(before, t.path); err != nil || slices.ContainsFunc(had, func(e entry) bool { return e.name == name }) {
+			continue
+		}
+		e := Entry{Name: name, Env: stringMap(ours[t.envMember()])}
+		if s := newServer(name, ours); len(s.argv) > 0 {
+			e.Command, e.Args = s.argv[0], s.argv[1:]
+		}
+		after, err := t.syntax.set(before, t.path, name, t.shape(e), false)
+		if err == nil && string(after) == string(change.Before) {
+			return before, true
+		}
+	}
+	return nil, false
+}
+
+func stringMap(v any) map[string]string {
+	members, _ := v.(map[string]any)
+	out := make(map[string]string)
+	for name, v := range members {
+		if text, ok := v.(string); ok {
+			out[name] = text
+		}
+	}
+	return out
+}
+
+// located adds the file to a syntaxError, and the place in it.
+func (t Target) located(err error, data []byte) error {
+	syntax, ok := err.(*syntaxError)
+	if !ok {
+		return fmt.Errorf("%s: %v", t.File, err)
+	}
+	return fmt.Errorf("%s:%d:%d: %s", t.File, syntax.line, syntax.column, syntax.what)
+}
+
+// change returns a change of the file that changes nothing yet.
+func (t Target) change() (Change, error) {
+	data, file, err := t.read()
+	if err != nil {
+		return Change{}, err
+	}
+	return Change{File: file, Before: data, Backup: file + ".atlassian-mcp.bak", shared: t.project}, nil
+}
+
+// read returns what is in the file, nil if there is none, and which file that really is.
+func (t Target) read() ([]byte, string, error) {
+	file, err := realFile(t.File)
+	if err != nil {
+		return nil, "", err
+	}
+	data, err := os.ReadFile(file)
+	if os.IsNotExist(err) {
+		return nil, file, nil
+	}
+	if err == nil && data == nil {
+		data = []byte{}
+	}
+	return data, file, err
+}
+
+// realFile follows symbolic links, also to a file that isn't there yet: whoever keeps configuration elsewhere wants to keep it there.
+func realFile(file string) (string, error) {
+	for range 40 { // more are a loop
+		target, err := os.Readlink(file)
+		if err != nil {
+			return file, nil
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(file), target)
+		}
+		file = target
+	}
+	return "", fmt.Errorf("%s: too many symbolic links", file)
+}
+
+// An entry is a member of the object in which a client has its servers.
+type entry struct {
+	name    string
+	members map[string]any
+}
+
+// A member is part of what an entry says, in order. Its value is a string, a bool, a []string or an []member.
+type member struct {
+	name  string
+	value any
+	// keep leaves the member as it is where there is one already, whatever its value.
+	keep bool
+}
+
+// A syntax edits the text of configuration files. path says in which object of the document the servers are. The text nil
+// stands for no file.
+type syntax interface {
+	// entries returns the servers, none if the object isn't there.
+	entries(text []byte, path []string) ([]entry, error)
+	// set makes the entry of a name have the members, and creates what is missing on the way. Other members of the entry are
+	// kept, but if replace is set.
+	set(text []byte, path []string, name string, members []member, replace bool) ([]byte, error)
+	// remove takes the entry of a name away.
+	remove(text []byte, path []string, name string) ([]byte, error)
+}
+
+// A syntaxError is what a text has at a line and column, both counted from 1, the column in bytes.
+type syntaxError struct {
+	line, column int
+	what         string
+}
+
+func (e *syntaxError) Error() string { return fmt.Sprintf("%d:%d: %s", e.line, e.column, e.what) }
+
+// syntaxErrorAt returns a syntaxError for an offset in text.
+func syntaxErrorAt(text []byte, offset int, what string) error {
+	before := string(text[:min(offset, len(text))])
+	return &syntaxError{1 + strings.Count(before, "\n"), len(before) - strings.LastIndex(before, "\n"), what}
+}
+
+// equal reports whether a decoded value is what a member says.
+func equal(decoded, value any) bool {
+	switch value := value.(type) {
+	case []string:
+		list, ok := decoded.([]any)
+		return ok && len(list) == len(value) && reflect.DeepEqual(texts(decoded), append([]string(nil), value...))
+	case []member:
+		return false // has members of its own
+	}
+	return decoded == value
+}
+
+// byteOrderMark starts files that some editors on Windows have written.
+const byteOrderMark = "\ufeff"
+
+// lineEnd returns what lines of text end with.
+func lineEnd(text string) string {
+	if strings.Contains(text, "\r\n") {
+		return "\r\n"
+	}
+	return "\n"
+}
