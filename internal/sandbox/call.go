@@ -1,0 +1,166 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/sandbox/rovo"
+)
+
+// This file is tools/call.
+
+type toolParams struct {
+	Name      string                     `json:"name"`
+	Arguments map[string]json.RawMessage `json:"arguments"`
+	Meta      struct {
+		ProgressToken json.RawMessage `json:"progressToken"`
+		Mark          string          `json:"sandbox/mark"` // see Counts.Marked
+	} `json:"_meta"`
+}
+
+// inner returns the tool that the execute tools of v2 are told to run.
+func (p toolParams) inner() (name string) {
+	if strings.HasPrefix(p.Name, "execute") {
+		json.Unmarshal(p.Arguments["name"], &name) // if it isn't there, or no string, then there is none
+	}
+	return name
+}
+
+type toolResult struct {
+	Content    []textContent   `json:"content"`
+	Structured json.RawMessage `json:"structuredContent,omitempty"`
+	IsError    bool            `json:"isError,omitempty"`
+}
+
+type textContent struct {
+	Type string `json:"type"`
+	Text string `json:"text"`
+}
+
+// callTool calls a tool, and notes that it was called.
+func (c *call) callTool() (any, *rpcError) {
+	var params toolParams
+	if json.Unmarshal(c.Params, &params) != nil || params.Name == "" {
+		return nil, invalid("Invalid request parameters")
+	}
+	noted := Call{
+		Time:      time.Now(),
+		Account:   c.peer.grant.Account,
+		Client:    c.peer.client,
+		SignedIn:  c.peer.grant.Client,
+		Via:       c.peer.grant.Via,
+		Endpoint:  c.peer.endpoint.path,
+		Tool:      params.Name,
+		Inner:     params.inner(),
+		Arguments: slices.Sorted(maps.Keys(params.Arguments)),
+		ID:        string(c.ID),
+		Trace:     c.peer.trace,
+	}
+	if p := c.server.personByAccount(noted.Account); p != nil {
+		noted.Person = p.Name
+	}
+	if c.peer.session != nil {
+		noted.Session = c.peer.session.id[:8]
+	}
+
+	var outcome rovo.Outcome
+	if c.wait(params.Meta.ProgressToken) {
+		if outcome.Text = c.refusal(); outcome.Text != "" {
+			outcome.IsError = true
+			noted.Status = "refused"
+		} else {
+			outcome = c.server.org.Call(c.server.caller(c.peer), c.peer.view, params.Name, arguments(c.Params))
+			noted.Status = "ok"
+			switch {
+			case outcome.Invalid != "":
+				noted.Status = "invalid"
+			case outcome.IsError:
+				noted.Status = "error"
+			}
+			c.server.record.executed(params.Name, noted.ID, params.Meta.Mark)
+		}
+	} else {
+		noted.Status = "cancelled"
+	}
+	noted.Size = len(outcome.Text) + len(outcome.Invalid)
+	noted.Duration = time.Since(noted.Time)
+	c.server.record.call(noted)
+	c.server.log.Info("call", "tool", noted.Tool, "inner", noted.Inner, "person", noted.Person, "status", noted.Status)
+
+	if outcome.Invalid != "" {
+		return nil, invalid(outcome.Invalid)
+	}
+	result := toolResult{[]textContent{{mcp.ContentTypeText, outcome.Text}}, outcome.Structured, outcome.IsError}
+	if c.server.faults.on("structured-array") {
+		result.Structured = encode(result.Content)
+	}
+	return result, nil
+}
+
+// arguments returns a tool's arguments as they came.
+func arguments(params json.RawMessage) json.RawMessage {
+	var raw struct {
+		Arguments json.RawMessage `json:"arguments"`
+	}
+	json.Unmarshal(params, &raw) // has been done before, with success
+	return raw.Arguments
+}
+
+// wait makes a slow call slow. It reports whether the call is still wanted, and is never so for one that was cancelled: what is cancelled in
+// time is not carried out.
+func (c *call) wait(progressToken json.RawMessage) bool {
+	const steps = 5
+	step := time.Duration(c.server.faults.number("slow")) * time.Second / steps
+	if step == 0 {
+		return c.ctx.Err() == nil
+	}
+	tick := time.NewTicker(step)
+	defer tick.Stop()
+	for i := 1; i <= steps; i++ {
+		select {
+		case <-tick.C:
+		case <-c.ctx.Done():
+			return false
+		}
+		if progressToken != nil {
+			c.notify(string(mcp.MethodNotificationProgress), map[string]any{"progressToken": progressToken, "progress": i, "total": steps})
+		}
+	}
+	return true
+}
+
+// refusal returns what is said instead of the tool's answer, "" if nothing is.
+func (c *call) refusal() string {
+	f := &c.server.faults
+	grant := c.peer.grant
+	opened := c.server.clock.Load()
+	if c.peer.session != nil {
+		opened = c.peer.session.opened
+	}
+	var renewed int64
+	if grant.Via == "" {
+		c.server.mu.Lock()
+		renewed = c.server.renewed[grant.Account]
+		c.server.mu.Unlock()
+	}
+	switch {
+	case grant.Disabled || grant.Via != "" && f.on("api-token-disabled"):
+		return textAPIToken
+	case f.on("ip-refused"):
+		return textIP
+	case f.stale(opened, renewed):
+		return textUnauthorized
+	case f.on("connection-settings"):
+		return textSettings
+	case f.on("verify-access"):
+		return textAccess
+	case f.take("trouble"):
+		return textTrouble
+	}
+	return ""
+}

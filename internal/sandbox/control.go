@@ -1,0 +1,89 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+)
+
+// This file is /control, by which tests and the live page see and change the sandbox while it runs. It asks nobody who they are: guard
+// lets in what comes from this machine, and no web page but ours.
+
+// maxData is how many bytes an organisation may have that is put in by /control/data.
+const maxData = 64 << 20
+
+func (s *Server) registerControl(mux *http.ServeMux) {
+	show := func(path string, value func() any) {
+		mux.HandleFunc("GET /control/"+path, func(w http.ResponseWriter, r *http.Request) { writeJSON(w, value()) })
+	}
+	do := func(path string, f func()) {
+		mux.HandleFunc("POST /control/"+path, func(w http.ResponseWriter, r *http.Request) {
+			f()
+			w.WriteHeader(http.StatusNoContent)
+		})
+	}
+	show("faults", func() any { return s.Faults() })
+	show("counts", func() any { return s.Counts() })
+	show("calls", func() any { return s.Calls() })
+	show("sessions", func() any { return s.Sessions() })
+	do("sessions/kill", s.KillSessions)
+	do("tokens/expire", s.issuer.ExpireAccess)
+	do("tokens/revoke", s.issuer.RevokeAll)
+	mux.HandleFunc("POST /control/faults", s.controlFault)
+	mux.HandleFunc("GET /control/data", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Write(s.org.Data())
+	})
+	mux.HandleFunc("PUT /control/data", s.controlData)
+}
+
+// controlFault takes {"name": …, "arg": …, "on": true or false}, and answers with all faults as they are then. The
+// argument may be a number.
+func (s *Server) controlFault(w http.ResponseWriter, r *http.Request) {
+	var wanted struct {
+		Name string          `json:"name"`
+		Arg  json.RawMessage `json:"arg"`
+		On   bool            `json:"on"`
+	}
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(&wanted)
+	arg := ""
+	if err == nil && wanted.Arg != nil && json.Unmarshal(wanted.Arg, &arg) != nil {
+		arg = string(wanted.Arg)
+	}
+	switch {
+	case err != nil:
+	case wanted.On:
+		err = s.SetFault(wanted.Name, arg)
+	default:
+		err = s.ClearFault(wanted.Name)
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	writeJSON(w, s.Faults())
+}
+
+// controlData replaces the organisation.
+func (s *Server) controlData(w http.ResponseWriter, r *http.Request) {
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxData))
+	if err == nil {
+		err = s.org.Replace(text)
+	}
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
+	} else if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	} else {
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Write(append(encode(v), '\n'))
+}

@@ -1,0 +1,259 @@
+package sandbox
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// This file knows what can go wrong on demand, and says it in the words that users have reported.
+
+// A Fault is something that can go wrong.
+type Fault struct {
+	Name     string `json:"name"`
+	Arg      string `json:"arg,omitempty"` // what its argument is: SECONDS; in brackets if it may be left out
+	Imitates string `json:"imitates"`      // one line: what happens, and where it was seen
+}
+
+// A FaultState is a fault in a server.
+type FaultState struct {
+	Fault
+	On    bool   `json:"on"`
+	Value string `json:"value,omitempty"` // of its argument
+}
+
+// Faults lists all faults that there are.
+func Faults() []Fault {
+	list := make([]Fault, len(faultKinds))
+	for i, k := range faultKinds {
+		list[i] = k.Fault
+	}
+	return list
+}
+
+// A faultKind is a fault with what its argument may be: a number of at least min, and of what.
+type faultKind struct {
+	Fault
+	unset string // the argument when none is given; "" if one must be, or none may
+	min   int
+	max   int
+}
+
+// What an isError result says. Some of Atlassian's are JSON in text, some are bare.
+const (
+	textUnauthorized = `{"error":true,"message":"Authentication failed: {\"code\":401,\"message\":\"Unauthorized\"}"}`
+	textTrouble      = `{"error":true,"message":"We are having trouble completing this action. Please try again shortly."}`
+	textSettings     = "We couldn't verify your connection settings. Please contact your administrator for assistance."
+	textAccess       = "We couldn't verify your access. Reconnecting and signing in again may resolve this issue."
+	textIP           = "You don't have permission to connect from this IP address. Please ask your organization admin for access."
+	textAPIToken     = "You don't have permission to connect via API token. Please ask your organization admin for access."
+)
+
+var faultKinds = []faultKind{
+	{Fault: Fault{"token-expiry", "SECONDS", "access tokens that are issued from now on end after SECONDS"}, min: 1, max: 1e6},
+	{Fault: Fault{"token-unavailable", "", "the token endpoint answers 503, as in an outage"}},
+	{Fault: Fault{"issuer-mismatch", "", "the v1 metadata names another issuer than the one it is found at, as until August 2026"}},
+	{Fault: Fault{"redirect-refused", "", "the redirect URI is said not to be registered, as when the port of the callback changes"}},
+	{Fault: Fault{"domain-blocked", "", "the administrator has blocked the domain of the redirect URI"}},
+	{Fault: Fault{"admin-must-authorize", "", "the consent page says that the site admin must authorize this app first"}},
+	{Fault: Fault{"api-token-disabled", "", "tools tell those with an API token that the administrator allows none"}},
+	{Fault: Fault{"unscoped-token", "", "API tokens are classic ones without scopes: they sign in, and list hardly any tools"}},
+	{Fault: Fault{"ip-refused", "", "tools say that the address is not on the organisation's IP allowlist"}},
+	{Fault: Fault{"upstream-401", "[N]", "tools say Unauthorized in sessions older than the last token; with N, in the next N calls"}, min: 1, max: 1e6},
+	{Fault: Fault{"trouble", "[N]", "tools say that there is trouble completing this action, always or in the next N calls"}, min: 1, max: 1e6},
+	{Fault: Fault{"connection-settings", "", "tools say that the connection settings could not be verified"}},
+	{Fault: Fault{"verify-access", "", "tools say that access could not be verified, and to sign in again"}},
+	{Fault: Fault{"session-loss", "[N]", "every Nth tool call (3) finds its session gone: 404, Session not found"}, unset: "3", min: 2, max: 1e6},
+	{Fault: Fault{"rate-limit", "[SECONDS]", "tool calls get 429 and Retry-After for SECONDS (2), from the first one on"}, unset: "2", min: 1, max: 3600},
+	{Fault: Fault{"cut-stream", "[N]", "the connection is cut amid the next N answers (1) to tool calls, which have been carried out"}, unset: "1", min: 1, max: 1e6},
+	{Fault: Fault{"slow", "[SECONDS]", "every tool call takes SECONDS (10) longer, and reports its progress if asked to"}, unset: "10", min: 1, max: 3600},
+	{Fault: Fault{"sse-retired", "", "/v1/sse is not found, as since the summer of 2026"}},
+	{Fault: Fault{"cloudflare", "", "403 and error code 1010 for a library's default User-Agent, or none"}},
+	{Fault: Fault{"five-nodes", "", "Jira searches answer five issues and no way to the rest, as v1 in mid-2026"}},
+	{Fault: Fault{"huge-page", "[MIB]", "the body of every Confluence page has MIB (8) mebibytes"}, unset: "8", min: 1, max: 256},
+	{Fault: Fault{"structured-array", "", "tool results have a structuredContent that is an array, which MCP forbids"}},
+}
+
+// faults are those of a server. The zero value has none.
+type faults struct {
+	mu     sync.Mutex // guards active
+	active map[string]*fault
+}
+
+// A fault is one that is on.
+type fault struct {
+	value string
+	n     int       // of the argument; 0 if there is none
+	since int64     // on Server.clock
+	calls int       // that have counted for it
+	until time.Time // of rate-limit; zero before the first call
+}
+
+// arg returns the argument of a fault, and whether it is on.
+func (f *faults) arg(name string) (value string, on bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a := f.active[name]; a != nil {
+		return a.value, true
+	}
+	return "", false
+}
+
+func (f *faults) on(name string) bool {
+	_, on := f.arg(name)
+	return on
+}
+
+// number returns the argument of a fault that is on, else 0.
+func (f *faults) number(name string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a := f.active[name]; a != nil {
+		return a.n
+	}
+	return 0
+}
+
+// take reports whether a fault that happens N times happens now. After the last time it is off; without N it stays on.
+func (f *faults) take(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a := f.active[name]
+	if a == nil {
+		return false
+	}
+	if a.calls++; a.calls == a.n {
+		delete(f.active, name)
+	}
+	return true
+}
+
+// every reports whether a fault that happens each Nth time happens now.
+func (f *faults) every(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a := f.active[name]
+	if a == nil {
+		return false
+	}
+	a.calls++
+	return a.calls%a.n == 0
+}
+
+// limited returns after how many seconds a call that comes now may come again, 0 if it may come now. When the time is over the
+// fault is off.
+func (f *faults) limited(now time.Time) (seconds int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a := f.active["rate-limit"]
+	if a == nil {
+		return 0
+	}
+	if a.until.IsZero() {
+		a.until = now.Add(time.Duration(a.n) * time.Second)
+	}
+	if !now.Before(a.until) {
+		delete(f.active, "rate-limit")
+		return 0
+	}
+	return int((a.until.Sub(now) + time.Second - 1) / time.Second)
+}
+
+// stale reports whether upstream-401 hits a session that was opened at one time, by an account that last got a token at another. If
+// there is none, because it is an API token, only the session must be new.
+func (f *faults) stale(opened, renewed int64) bool {
+	f.mu.Lock()
+	a := f.active["upstream-401"]
+	f.mu.Unlock()
+	if a == nil {
+		return false
+	}
+	if a.n > 0 {
+		return f.take("upstream-401")
+	}
+	return opened < a.since || renewed != 0 && (renewed < a.since || opened < renewed)
+}
+
+// setFault switches a fault on that is written as NAME or NAME=ARG.
+func (s *Server) setFault(text string) error {
+	name, value, given := strings.Cut(text, "=")
+	if given && value == "" {
+		return fmt.Errorf("fault %q: there is nothing after the =", name)
+	}
+	return s.SetFault(name, value)
+}
+
+// SetFault switches a fault on, from the beginning if it is on already. The error of a name or an argument that makes no sense says
+// which would.
+func (s *Server) SetFault(name, value string) error {
+	i := slices.IndexFunc(faultKinds, func(k faultKind) bool { return k.Name == name })
+	if i < 0 {
+		return fmt.Errorf("there is no fault %q, only %s", name, strings.Join(faultNames(), ", "))
+	}
+	kind := faultKinds[i]
+	if value == "" {
+		value = kind.unset
+	}
+	f := &fault{value: value, since: s.clock.Add(1)}
+	switch {
+	case value != "" && kind.Arg == "":
+		return fmt.Errorf("fault %q takes no argument", name)
+	case value != "":
+		n, err := strconv.Atoi(value)
+		if err != nil || n < kind.min || n > kind.max {
+			return fmt.Errorf("fault %q: %s is a number from %d to %d, not %q", name, strings.Trim(kind.Arg, "[]"), kind.min, kind.max, value)
+		}
+		f.n = n
+	case kind.Arg != "" && !strings.HasPrefix(kind.Arg, "["):
+		return fmt.Errorf("fault %q needs an argument: %s=%s", name, name, kind.Arg)
+	}
+	s.faults.mu.Lock()
+	if s.faults.active == nil {
+		s.faults.active = map[string]*fault{}
+	}
+	s.faults.active[name] = f
+	s.faults.mu.Unlock()
+	s.faultChanged(name)
+	return nil
+}
+
+// ClearFault switches a fault off. The error of an unknown name says which are known.
+func (s *Server) ClearFault(name string) error {
+	if !slices.Contains(faultNames(), name) {
+		return fmt.Errorf("there is no fault %q, only %s", name, strings.Join(faultNames(), ", "))
+	}
+	s.faults.mu.Lock()
+	delete(s.faults.active, name)
+	s.faults.mu.Unlock()
+	s.faultChanged(name)
+	return nil
+}
+
+// faultChanged tells clients of what they can't see otherwise.
+func (s *Server) faultChanged(name string) {
+	s.log.Info("fault", "name", name, "on", s.faults.on(name))
+	if name == "unscoped-token" {
+		s.notifyToolsChanged()
+	}
+}
+
+// Faults returns the state of all faults.
+func (s *Server) Faults() []FaultState {
+	states := make([]FaultState, len(faultKinds))
+	for i, k := range faultKinds {
+		value, on := s.faults.arg(k.Name)
+		states[i] = FaultState{Fault: k.Fault, On: on, Value: value}
+	}
+	return states
+}
+
+func faultNames() []string {
+	names := make([]string, len(faultKinds))
+	for i, k := range faultKinds {
+		names[i] = k.Name
+	}
+	return names
+}

@@ -1,0 +1,350 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/sandbox/issuer"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/sandbox/rovo"
+)
+
+// This file is the endpoint of Streamable HTTP (MCP 2025-03-26 to 2025-11-25, "Streamable HTTP"), with the answers of the libraries that
+// Atlassian's is built with: batches are taken whatever the version, and errors have no Content-Type of their own.
+
+// maxBody is how many bytes a POST may have.
+const maxBody = 4 << 20
+
+// Codes of JSON-RPC errors that those libraries have made up.
+const (
+	codeRefused         = -32000
+	codeSessionNotFound = -32001
+)
+
+// A peer is who sent a message, and what they get to see.
+type peer struct {
+	endpoint endpoint
+	grant    *issuer.Grant
+	view     rovo.View
+	trace    string
+	session  *session // nil for 2026-07-28
+	client   string   // what the program calls itself; "" if it doesn't
+}
+
+// caller is the peer as tools know it.
+func (s *Server) caller(p peer) rovo.Caller {
+	c := rovo.Caller{Account: p.grant.Account, Sites: p.grant.Sites, Products: p.grant.Products, Via: rovo.Via(p.grant.Via)}
+	if c.Via != rovo.OAuth && s.faults.on("unscoped-token") {
+		c.Via = rovo.UnscopedToken
+	}
+	return c
+}
+
+// endpoint lets in those who have signed in.
+func (s *Server) endpoint(ep endpoint, serve func(http.ResponseWriter, *http.Request, peer)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !sameOrigin(r) {
+			refuse(w, http.StatusForbidden, codeRefused, "Forbidden: Invalid Origin header")
+			return
+		}
+		if ep.path == ssePath && s.faults.on("sse-retired") {
+			plain(w, http.StatusNotFound, "Not Found")
+			return
+		}
+		grant, refusal := s.issuer.Check(r, ep.path)
+		if refusal != nil {
+			refusal.ServeHTTP(w, r)
+			return
+		}
+		serve(w, r, peer{endpoint: ep, grant: grant, view: s.view(ep, r), trace: w.Header().Get("Atl-Traceid")})
+	})
+}
+
+// view is what a request's URL asks to see.
+func (s *Server) view(ep endpoint, r *http.Request) rovo.View {
+	q := r.URL.Query()
+	v := rovo.View{
+		V2:        ep.v2,
+		All:       ep.v2 && q.Get("tools") == "all",
+		FiveNodes: s.faults.on("five-nodes"),
+		HugePage:  s.faults.number("huge-page") << 20,
+	}
+	if groups := q.Get("capabilities"); groups != "" && !ep.v2 {
+		v.Capabilities = strings.Split(groups, ",")
+	}
+	return v
+}
+
+// refuse answers with a JSON-RPC error that belongs to no request.
+func refuse(w http.ResponseWriter, status, code int, message string) {
+	plain(w, status, string(encode(struct {
+		Error   rpcError        `json:"error"`
+		ID      json.RawMessage `json:"id"`
+		JSONRPC string          `json:"jsonrpc"`
+	}{rpcError{Code: code, Message: message}, json.RawMessage("null"), mcp.JSONRPC_VERSION})))
+}
+
+// plain answers with text, which is what JSON errors are called too.
+func plain(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain;charset=UTF-8")
+	w.WriteHeader(status)
+	io.WriteString(w, text)
+}
+
+func sessionNotFound(w http.ResponseWriter) {
+	refuse(w, http.StatusNotFound, codeSessionNotFound, "Session not found")
+}
+
+// serveMCP serves an endpoint of Streamable HTTP.
+func (s *Server) serveMCP(w http.ResponseWriter, r *http.Request, p peer) {
+	id := r.Header.Get(mcp.HeaderSessionID)
+	switch {
+	case r.Method == http.MethodPost:
+		s.servePost(w, r, p)
+	case p.endpoint.modern && id == "" && (r.Method == http.MethodGet || r.Method == http.MethodDelete):
+		w.Header().Set("Allow", http.MethodPost)
+		refuse(w, http.StatusMethodNotAllowed, codeRefused, "Method not allowed")
+	case r.Method == http.MethodGet:
+		s.serveStream(w, r, p)
+	case r.Method == http.MethodDelete:
+		s.serveDelete(w, r, p)
+	default:
+		refuse(w, http.StatusNotFound, codeRefused, "Not found")
+	}
+}
+
+// servePost takes a message or a batch of them.
+func (s *Server) servePost(w http.ResponseWriter, r *http.Request, p peer) {
+	accept := r.Header.Get("Accept")
+	if !strings.Contains(accept, "application/json") || !strings.Contains(accept, "text/event-stream") {
+		refuse(w, http.StatusNotAcceptable, codeRefused, "Not Acceptable: Client must accept both application/json and text/event-stream")
+		return
+	}
+	if !strings.Contains(r.Header.Get("Content-Type"), "application/json") {
+		refuse(w, http.StatusUnsupportedMediaType, codeRefused, "Unsupported Media Type: Content-Type must be application/json")
+		return
+	}
+	body, err := readBody(r)
+	if err != nil {
+		if errors.Is(err, errTooLarge) {
+			refuse(w, http.StatusRequestEntityTooLarge, codeRefused, fmt.Sprintf("Request body too large. Maximum size is %d bytes", maxBody))
+		}
+		return // or the client has gone
+	}
+	messages, wrong := parseBody(body)
+	if wrong != "" {
+		refuse(w, http.StatusBadRequest, mcp.PARSE_ERROR, wrong)
+		return
+	}
+	for _, m := range messages {
+		s.record.message(m.Method)
+	}
+	if p.endpoint.modern && len(messages) == 1 && isModern(r, messages[0]) {
+		s.serveModern(w, r, p, messages[0])
+		return
+	}
+
+	initialize := false
+	for _, m := range messages {
+		initialize = initialize || isInitialize(m)
+	}
+	id := r.Header.Get(mcp.HeaderSessionID)
+	switch {
+	case initialize && id != "":
+		refuse(w, http.StatusBadRequest, mcp.INVALID_REQUEST, "Invalid Request: Initialization requests must not include a sessionId")
+		return
+	case initialize && len(messages) > 1:
+		refuse(w, http.StatusBadRequest, mcp.INVALID_REQUEST, "Invalid Request: Only one initialization request is allowed")
+		return
+	case initialize:
+		p.session = s.open(p)
+	case id == "":
+		refuse(w, http.StatusBadRequest, codeRefused, "Bad Request: Mcp-Session-Id header is required")
+		return
+	default:
+		if s.limit(w, messages) {
+			return
+		}
+		if s.lose(messages) {
+			s.kill(id)
+		}
+		if p.session = s.session(id, p); p.session == nil {
+			sessionNotFound(w)
+			return
+		}
+		if v := r.Header.Get(mcp.HeaderProtocolVersion); v != "" && !isLegacyVersion(v) {
+			refuse(w, http.StatusBadRequest, codeRefused, "Bad Request: Unsupported protocol version (supported versions: "+
+				strings.Join(mcp.LegacyProtocolVersions(), ", ")+")")
+			return
+		}
+	}
+	s.serveMessages(w, p, messages)
+}
+
+// serveMessages answers messages that belong to a session.
+func (s *Server) serveMessages(w http.ResponseWriter, p peer, messages []message) {
+	var calls []*call
+	for _, m := range messages {
+		if m.isRequest() {
+			calls = append(calls, p.session.begin(s, p, m))
+		} else {
+			p.session.notified(m)
+		}
+	}
+	if len(calls) == 0 {
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	w.Header().Set(mcp.HeaderSessionID, p.session.id)
+	out := newStream(w)
+	var wg sync.WaitGroup
+	for _, c := range calls {
+		wg.Go(func() { c.serve(out) })
+	}
+	wg.Wait()
+	out.end()
+}
+
+// limit answers 429 if the messages have a tool call and such calls are limited.
+func (s *Server) limit(w http.ResponseWriter, messages []message) bool {
+	if !hasCall(messages) {
+		return false
+	}
+	seconds := s.faults.limited(time.Now())
+	if seconds == 0 {
+		return false
+	}
+	w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	w.WriteHeader(http.StatusTooManyRequests)
+	return true
+}
+
+// lose reports whether a session is to get lost before these messages.
+func (s *Server) lose(messages []message) bool {
+	return hasCall(messages) && s.faults.every("session-loss")
+}
+
+func hasCall(messages []message) bool {
+	for _, m := range messages {
+		if m.Method == string(mcp.MethodToolsCall) {
+			return true
+		}
+	}
+	return false
+}
+
+var errTooLarge = errors.New("body too large")
+
+// readBody reads the body of r. It is errTooLarge if it has more than maxBody bytes, which Content-Length may say beforehand.
+func readBody(r *http.Request) ([]byte, error) {
+	if r.ContentLength > maxBody {
+		return nil, errTooLarge
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if err == nil && len(body) > maxBody {
+		err = errTooLarge
+	}
+	return body, err
+}
+
+// A stream is an answer of server-sent events (WHATWG HTML, "Server-sent events").
+type stream struct {
+	control *http.ResponseController
+
+	mu  sync.Mutex // guards w and cut
+	w   http.ResponseWriter
+	cut bool // to be cut, when all are done with it
+}
+
+// newStream begins an answer of events: the client sees at once that there will be one.
+func newStream(w http.ResponseWriter) *stream {
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-cache")
+	w.WriteHeader(http.StatusOK)
+	st := &stream{w: w, control: http.NewResponseController(w)}
+	st.control.Flush()
+	return st
+}
+
+// event sends an event. An error is for whoever sends none after it: the client has gone.
+func (st *stream) event(name string, data []byte) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.cut {
+		return
+	}
+	fmt.Fprintf(st.w, "event: %s\ndata: %s\n\n", name, data)
+	st.control.Flush()
+}
+
+// message sends a JSON-RPC message.
+func (st *stream) message(v any) { st.event("message", encode(v)) }
+
+// half sends half of a message, and nothing after it.
+func (st *stream) half(v any) {
+	data := encode(v)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if !st.cut {
+		st.cut = true
+		io.Copy(st.w, io.MultiReader(strings.NewReader("event: message\ndata: "), bytes.NewReader(data[:len(data)/2])))
+		st.control.Flush()
+	}
+}
+
+// isCut reports whether half a message was sent.
+func (st *stream) isCut() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.cut
+}
+
+// end ends the answer: by cutting the connection, if it was cut.
+func (st *stream) end() {
+	if st.isCut() {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// A call is a request that is being answered.
+type call struct {
+	server *Server
+	peer   peer
+	message
+	ctx    context.Context
+	cancel context.CancelFunc
+	notify func(method string, params any) // on the way that the answer will take
+}
+
+// serve answers on out, unless the request was cancelled.
+func (c *call) serve(out *stream) {
+	defer c.done()
+	c.notify = func(method string, params any) { out.message(notification{mcp.JSONRPC_VERSION, method, params}) }
+	result, rpcErr := c.answer()
+	switch answer := (response{mcp.JSONRPC_VERSION, c.ID, result, rpcErr}); {
+	case c.ctx.Err() != nil:
+	case rpcErr == nil && c.Method == string(mcp.MethodToolsCall) && c.server.faults.take("cut-stream"):
+		out.half(answer)
+	default:
+		out.message(answer)
+	}
+}
+
+// done forgets the call.
+func (c *call) done() {
+	c.cancel()
+	if c.peer.session != nil {
+		c.peer.session.forget(c)
+	}
+}

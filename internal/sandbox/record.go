@@ -1,0 +1,148 @@
+package sandbox
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/sandbox/issuer"
+)
+
+// This file remembers what was done: the last calls one by one, and everything by numbers.
+
+// maxCalls is how many calls are remembered, and maxKeys how many different names are counted of a kind.
+const (
+	maxCalls = 500
+	maxKeys  = 10_000
+)
+
+// A Call is a tool call that was let in.
+type Call struct {
+	Number    int           `json:"number"` // from 1
+	Time      time.Time     `json:"time"`
+	Person    string        `json:"person"`
+	Account   string        `json:"account"`
+	Client    string        `json:"client"`   // name and version that the program gives itself in MCP
+	SignedIn  string        `json:"signedIn"` // name that it has registered with, or the one of an API token
+	Via       string        `json:"via,omitempty"`
+	Endpoint  string        `json:"endpoint"`
+	Tool      string        `json:"tool"`
+	Inner     string        `json:"inner,omitempty"` // what one of v2's execute tools ran
+	Arguments []string      `json:"arguments"`       // their names, sorted
+	Size      int           `json:"size"`            // of the answer's text, in bytes
+	Status    string        `json:"status"`          // ok, error, invalid (arguments), refused (by a fault) or cancelled
+	Duration  time.Duration `json:"duration"`        // in nanoseconds
+	ID        string        `json:"id"`              // of the JSON-RPC request, as JSON
+	Session   string        `json:"session"`         // the beginning of its ID; "" for 2026-07-28
+	Trace     string        `json:"trace"`           // Atl-Traceid
+}
+
+// Counts are how often things have happened since the server was started.
+type Counts struct {
+	HTTP     map[string]int `json:"http"`     // answers by method, path and status: "POST /v1/mcp 200"
+	Messages map[string]int `json:"messages"` // by JSON-RPC method; "" are responses
+	Tools    map[string]int `json:"tools"`    // calls carried out, by name of the tool
+	Executed map[string]int `json:"executed"` // calls carried out, by JSON text of the request's ID
+	Marked   map[string]int `json:"marked"`   // calls carried out, by the string at "sandbox/mark" in _meta of the request
+	Calls    int            `json:"calls"`    // tool calls let in, carried out or not
+	Opened   int            `json:"opened"`   // sessions
+	Open     int            `json:"open"`     // of those, now
+	Streams  int            `json:"streams"`  // opened by GET or subscriptions/listen
+	Hearing  int            `json:"hearing"`  // of those, open now
+	Refused  int            `json:"refused"`  // requests answered with 401 or 403
+	Issuer   issuer.Counts  `json:"issuer"`
+}
+
+// A record is what has happened. The zero value is empty.
+type record struct {
+	mu     sync.Mutex // guards the rest
+	calls  []Call     // the last maxCalls
+	counts Counts
+}
+
+// count adds one to m[key], unless m has too many keys already.
+func count(m *map[string]int, key string) {
+	if *m == nil {
+		*m = map[string]int{}
+	}
+	if _, ok := (*m)[key]; ok || len(*m) < maxKeys {
+		(*m)[key]++
+	}
+}
+
+func (r *record) http(method, path string, status int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	count(&r.counts.HTTP, method+" "+path+" "+strconv.Itoa(status))
+	if status == 401 || status == 403 {
+		r.counts.Refused++
+	}
+}
+
+func (r *record) message(method string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	count(&r.counts.Messages, method)
+}
+
+func (r *record) executed(tool, id, mark string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	count(&r.counts.Tools, tool)
+	count(&r.counts.Executed, id)
+	if mark != "" {
+		count(&r.counts.Marked, mark)
+	}
+}
+
+func (r *record) call(c Call) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counts.Calls++
+	c.Number = r.counts.Calls
+	if len(r.calls) == maxCalls {
+		r.calls = slices.Delete(r.calls, 0, 1)
+	}
+	r.calls = append(r.calls, c)
+}
+
+func (r *record) opened() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counts.Opened++
+}
+
+// streamed notes that a stream was opened (1) or has ended (-1).
+func (r *record) streamed(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counts.Hearing += n
+	r.counts.Streams += max(n, 0)
+}
+
+// Calls returns the last tool calls, newest first.
+func (s *Server) Calls() []Call {
+	s.record.mu.Lock()
+	defer s.record.mu.Unlock()
+	calls := slices.Clone(s.record.calls)
+	slices.Reverse(calls)
+	return calls
+}
+
+// Counts returns what has been counted.
+func (s *Server) Counts() Counts {
+	s.mu.Lock()
+	open := len(s.sessions)
+	s.mu.Unlock()
+	s.record.mu.Lock()
+	c := s.record.counts
+	for _, m := range []*map[string]int{&c.HTTP, &c.Messages, &c.Tools, &c.Executed, &c.Marked} {
+		*m = maps.Clone(*m)
+	}
+	s.record.mu.Unlock()
+	c.Open = open
+	c.Issuer = s.issuer.Counts()
+	return c
+}
