@@ -8,6 +8,7 @@ Usage:
 	atlassian-mcp login [URL] [flags]
 	atlassian-mcp logout [URL] [--all] [flags]
 	atlassian-mcp status [URL] [--all] [--json] [flags]
+	atlassian-mcp doctor [URL] [--json] [--explain MESSAGE] [flags]
 	atlassian-mcp tools [URL] [--json] [flags]
 	atlassian-mcp call TOOL [NAME=VALUE]... [--json OBJECT] [--result] [--server URL] [flags]
 	atlassian-mcp resources [URI] [--json] [--server URL] [flags]
@@ -107,6 +108,16 @@ output, with --result the whole of it as JSON. A tool that fails is an error. Re
 prompts list what else the server has; resources with a URI writes that resource. They take
 the flags about accounts and connections that the relay takes, and open no browser: who is
 not signed in is told to run login.
+
+# Finding out what is wrong
+
+Doctor goes the whole way from this computer to the tools: the server's address, the
+certificate and who issued it, the HTTP proxy, the documents that lead to the sign-in, the
+registration of this program, the keychain, the sign-in, a session, the number of tools, and
+a call that tells who the user is; then it names the other relays that run, and the last
+trouble in the log that --log-file names. Each has one line, and advice where something is wrong;
+--json is for programs. With --explain MESSAGE it says what a message on one of Atlassian's pages
+means. The exit status is 1 if something is wrong.
 
 # Flags
 
