@@ -9,6 +9,7 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 
+	"github.com/atlassian-mcp/atlassian-mcp/internal/sandbox/issuer"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/sandbox/rovo"
 )
 
@@ -48,33 +49,17 @@ func (c *call) callTool() (any, *rpcError) {
 	if json.Unmarshal(c.Params, &params) != nil || params.Name == "" {
 		return nil, invalid("Invalid request parameters")
 	}
-	noted := Call{
-		Time:      time.Now(),
-		Account:   c.peer.grant.Account,
-		Client:    c.peer.client,
-		SignedIn:  c.peer.grant.Client,
-		Via:       c.peer.grant.Via,
-		Endpoint:  c.peer.endpoint.path,
-		Tool:      params.Name,
-		Inner:     params.inner(),
-		Arguments: slices.Sorted(maps.Keys(params.Arguments)),
-		ID:        string(c.ID),
-		Trace:     c.peer.trace,
-	}
-	if p := c.server.personByAccount(noted.Account); p != nil {
-		noted.Person = p.Name
-	}
-	if c.peer.session != nil {
-		noted.Session = c.peer.session.id[:8]
-	}
-
+	noted := c.server.note(c.peer, c.message, params)
 	var outcome rovo.Outcome
 	if c.wait(params.Meta.ProgressToken) {
 		if outcome.Text = c.refusal(); outcome.Text != "" {
 			outcome.IsError = true
 			noted.Status = "refused"
 		} else {
-			outcome = c.server.org.Call(c.server.caller(c.peer), c.peer.view, params.Name, arguments(c.Params))
+			view := c.peer.view
+			view.FiveNodes = c.server.faults.on("five-nodes")
+			view.HugePage = c.server.faults.number("huge-page") << 20
+			outcome = c.server.org.Call(c.peer.caller(), view, params.Name, arguments(c.Params))
 			noted.Status = "ok"
 			switch {
 			case outcome.Invalid != "":
@@ -100,6 +85,30 @@ func (c *call) callTool() (any, *rpcError) {
 		result.Structured = encode(result.Content)
 	}
 	return result, nil
+}
+
+// note begins the note of a call.
+func (s *Server) note(p peer, m message, params toolParams) Call {
+	noted := Call{
+		Time:      time.Now(),
+		Account:   p.grant.Account,
+		Client:    p.client,
+		SignedIn:  p.grant.Client,
+		Via:       p.grant.Via,
+		Endpoint:  p.endpoint.path,
+		Tool:      params.Name,
+		Inner:     params.inner(),
+		Arguments: slices.Sorted(maps.Keys(params.Arguments)),
+		ID:        string(m.ID),
+		Trace:     p.trace,
+	}
+	if person := s.person(func(q rovo.Person) bool { return q.Account == p.grant.Account }); person != nil {
+		noted.Person = person.Name
+	}
+	if p.session != nil {
+		noted.Session = p.session.id[:8]
+	}
+	return noted
 }
 
 // arguments returns a tool's arguments as they came.
@@ -149,8 +158,8 @@ func (c *call) refusal() string {
 		c.server.mu.Unlock()
 	}
 	switch {
-	case grant.Disabled || grant.Via != "" && f.on("api-token-disabled"):
-		return textAPIToken
+	case grant.Disabled:
+		return issuer.DisabledText
 	case f.on("ip-refused"):
 		return textIP
 	case f.stale(opened, renewed):

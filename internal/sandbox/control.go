@@ -14,11 +14,20 @@ import (
 const maxData = 64 << 20
 
 func (s *Server) registerControl(mux *http.ServeMux) {
+	handle := func(pattern string, h http.HandlerFunc) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if !sameOrigin(r) {
+				http.Error(w, "this is for programs, and for pages of the sandbox", http.StatusForbidden)
+				return
+			}
+			h(w, r)
+		})
+	}
 	show := func(path string, value func() any) {
-		mux.HandleFunc("GET /control/"+path, func(w http.ResponseWriter, r *http.Request) { writeJSON(w, value()) })
+		handle("GET /control/"+path, func(w http.ResponseWriter, r *http.Request) { writeJSON(w, value()) })
 	}
 	do := func(path string, f func()) {
-		mux.HandleFunc("POST /control/"+path, func(w http.ResponseWriter, r *http.Request) {
+		handle("POST /control/"+path, func(w http.ResponseWriter, r *http.Request) {
 			f()
 			w.WriteHeader(http.StatusNoContent)
 		})
@@ -30,12 +39,12 @@ func (s *Server) registerControl(mux *http.ServeMux) {
 	do("sessions/kill", s.KillSessions)
 	do("tokens/expire", s.issuer.ExpireAccess)
 	do("tokens/revoke", s.issuer.RevokeAll)
-	mux.HandleFunc("POST /control/faults", s.controlFault)
-	mux.HandleFunc("GET /control/data", func(w http.ResponseWriter, r *http.Request) {
+	handle("POST /control/faults", s.controlFault)
+	handle("GET /control/data", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Write(s.org.Data())
 	})
-	mux.HandleFunc("PUT /control/data", s.controlData)
+	handle("PUT /control/data", s.controlData)
 }
 
 // controlFault takes {"name": …, "arg": …, "on": true or false}, and answers with all faults as they are then. The
@@ -85,5 +94,6 @@ func (s *Server) controlData(w http.ResponseWriter, r *http.Request) {
 func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Write(append(encode(v), '\n'))
 }

@@ -49,7 +49,6 @@ const (
 	textSettings     = "We couldn't verify your connection settings. Please contact your administrator for assistance."
 	textAccess       = "We couldn't verify your access. Reconnecting and signing in again may resolve this issue."
 	textIP           = "You don't have permission to connect from this IP address. Please ask your organization admin for access."
-	textAPIToken     = "You don't have permission to connect via API token. Please ask your organization admin for access."
 )
 
 var faultKinds = []faultKind{
@@ -59,7 +58,7 @@ var faultKinds = []faultKind{
 	{Fault: Fault{"redirect-refused", "", "the redirect URI is said not to be registered, as when the port of the callback changes"}},
 	{Fault: Fault{"domain-blocked", "", "the administrator has blocked the domain of the redirect URI"}},
 	{Fault: Fault{"admin-must-authorize", "", "the consent page says that the site admin must authorize this app first"}},
-	{Fault: Fault{"api-token-disabled", "", "tools tell those with an API token that the administrator allows none"}},
+	{Fault: Fault{"api-token-disabled", "", "tools tell those with an API token that they have no permission to connect by one"}},
 	{Fault: Fault{"unscoped-token", "", "API tokens are classic ones without scopes: they sign in, and list hardly any tools"}},
 	{Fault: Fault{"ip-refused", "", "tools say that the address is not on the organisation's IP allowlist"}},
 	{Fault: Fault{"upstream-401", "[N]", "tools say Unauthorized in sessions older than the last token; with N, in the next N calls"}, min: 1, max: 1e6},

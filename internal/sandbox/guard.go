@@ -18,9 +18,8 @@ import (
 func (s *Server) guard(next http.Handler) http.Handler {
 	next = http.NewCrossOriginProtection().Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		status := &statusWriter{ResponseWriter: w}
-		// Deferred: a handler that cuts its connection panics.
-		defer func() { s.record.http(r.Method, r.URL.Path, status.code) }()
+		// Counted before the client can know of it, so that it may rely on the counts.
+		status := &statusWriter{ResponseWriter: w, begun: func(code int) { s.record.http(r.Method, r.URL.Path, code) }}
 		if !isLoopbackHost(r.Host) {
 			http.Error(status, "the sandbox answers to localhost and loopback addresses only", http.StatusForbidden)
 			return
@@ -50,9 +49,14 @@ func isLoopbackHost(host string) bool {
 	return err == nil && ip.IsLoopback() || strings.EqualFold(host, "localhost")
 }
 
-// sameOrigin reports whether a request comes from no web page, or from one of ours. [http.CrossOriginProtection] lets pages read
-// that may not write; a stream that is opened by a page is neither.
+// sameOrigin reports whether a request comes from no web page, or from one of ours. [http.CrossOriginProtection] stops pages of others
+// that would change something; this stops those too that only want to read.
 func sameOrigin(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "none", "same-origin":
+	default:
+		return false
+	}
 	origin := r.Header.Get("Origin")
 	if origin == "" {
 		return true
@@ -74,22 +78,23 @@ func isLibrary(agent string) bool {
 	return false
 }
 
-// A statusWriter remembers the status of an answer.
+// A statusWriter tells begun the status of an answer.
 type statusWriter struct {
 	http.ResponseWriter
-	code int
+	begun func(code int) // nil when it was told
 }
 
 func (w *statusWriter) WriteHeader(code int) {
-	if w.code == 0 {
-		w.code = code
+	if w.begun != nil {
+		w.begun(code)
+		w.begun = nil
 	}
 	w.ResponseWriter.WriteHeader(code)
 }
 
 func (w *statusWriter) Write(b []byte) (int, error) {
-	if w.code == 0 {
-		w.code = http.StatusOK
+	if w.begun != nil {
+		w.WriteHeader(http.StatusOK)
 	}
 	return w.ResponseWriter.Write(b)
 }

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"slices"
@@ -48,6 +49,38 @@ type initializeResult struct {
 	ProtocolVersion string          `json:"protocolVersion"`
 	Capabilities    json.RawMessage `json:"capabilities"`
 	ServerInfo      implementation  `json:"serverInfo"`
+}
+
+// A call is a request that is being answered.
+type call struct {
+	server *Server
+	peer   peer
+	message
+	ctx    context.Context
+	cancel context.CancelFunc
+	notify func(method string, params any) // on the way that the answer will take
+}
+
+// serve answers on out, unless the request was cancelled.
+func (c *call) serve(out *stream) {
+	defer c.done()
+	c.notify = func(method string, params any) { out.message(notification{mcp.JSONRPC_VERSION, method, params}) }
+	result, rpcErr := c.answer()
+	switch answer := (response{mcp.JSONRPC_VERSION, c.ID, result, rpcErr}); {
+	case c.ctx.Err() != nil:
+	case rpcErr == nil && c.Method == string(mcp.MethodToolsCall) && c.server.faults.take("cut-stream"):
+		out.half(answer)
+	default:
+		out.message(answer)
+	}
+}
+
+// done forgets the call.
+func (c *call) done() {
+	c.cancel()
+	if c.peer.session != nil {
+		c.peer.session.forget(c)
+	}
 }
 
 // answer returns the result of a request, or its error.
@@ -133,7 +166,7 @@ func (c *call) listTools() (any, *rpcError) {
 	if len(c.Params) > 0 && json.Unmarshal(c.Params, &params) != nil {
 		return nil, invalid("Invalid request parameters")
 	}
-	tools := c.server.org.Tools(c.server.caller(c.peer), c.peer.view)
+	tools := c.server.org.Tools(c.peer.caller(), c.peer.view)
 	start := 0
 	if params.Cursor != nil {
 		var ok bool

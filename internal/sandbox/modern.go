@@ -54,7 +54,7 @@ func (s *Server) serveModern(w http.ResponseWriter, r *http.Request, p peer, m m
 		answerModern(w, http.StatusBadRequest, response{mcp.JSONRPC_VERSION, m.ID, nil, err})
 		return
 	}
-	if s.limit(w, []message{m}) {
+	if s.limit(w, p, []message{m}) {
 		return
 	}
 	p.session = nil
@@ -100,15 +100,15 @@ func checkModern(r *http.Request, m message) (modernMeta, *rpcError) {
 		return meta, invalid("Invalid request parameters")
 	case version == "":
 		return meta, mismatch(mcp.HeaderProtocolVersion + " is missing")
-	case meta.Version == nil:
-		return meta, invalid("Invalid request parameters: _meta lacks " + mcp.MetaKeyProtocolVersion)
-	case version != *meta.Version:
+	case meta.Version != nil && version != *meta.Version:
 		return meta, mismatch(mcp.HeaderProtocolVersion + " differs from the body")
 	case version != mcp.ProtocolVersion20260728:
 		return meta, &rpcError{
 			Code: mcp.UNSUPPORTED_PROTOCOL_VERSION, Message: "Unsupported protocol version",
 			Data: map[string]any{"supported": mcp.ValidProtocolVersions, "requested": version},
 		}
+	case meta.Version == nil:
+		return meta, invalid("Invalid request parameters: _meta lacks " + mcp.MetaKeyProtocolVersion)
 	case meta.Capabilities == nil:
 		return meta, invalid("Invalid request parameters: _meta lacks " + mcp.MetaKeyClientCapabilities)
 	}

@@ -1,8 +1,6 @@
 package sandbox
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,12 +40,8 @@ type peer struct {
 }
 
 // caller is the peer as tools know it.
-func (s *Server) caller(p peer) rovo.Caller {
-	c := rovo.Caller{Account: p.grant.Account, Sites: p.grant.Sites, Products: p.grant.Products, Via: rovo.Via(p.grant.Via)}
-	if c.Via != rovo.OAuth && s.faults.on("unscoped-token") {
-		c.Via = rovo.UnscopedToken
-	}
-	return c
+func (p peer) caller() rovo.Caller {
+	return rovo.Caller{Account: p.grant.Account, Sites: p.grant.Sites, Products: p.grant.Products, Via: rovo.Via(p.grant.Via)}
 }
 
 // endpoint lets in those who have signed in.
@@ -66,19 +60,14 @@ func (s *Server) endpoint(ep endpoint, serve func(http.ResponseWriter, *http.Req
 			refusal.ServeHTTP(w, r)
 			return
 		}
-		serve(w, r, peer{endpoint: ep, grant: grant, view: s.view(ep, r), trace: w.Header().Get("Atl-Traceid")})
+		serve(w, r, peer{endpoint: ep, grant: grant, view: viewOf(ep, r), trace: w.Header().Get("Atl-Traceid")})
 	})
 }
 
-// view is what a request's URL asks to see.
-func (s *Server) view(ep endpoint, r *http.Request) rovo.View {
+// viewOf returns what a request's URL asks to see.
+func viewOf(ep endpoint, r *http.Request) rovo.View {
 	q := r.URL.Query()
-	v := rovo.View{
-		V2:        ep.v2,
-		All:       ep.v2 && q.Get("tools") == "all",
-		FiveNodes: s.faults.on("five-nodes"),
-		HugePage:  s.faults.number("huge-page") << 20,
-	}
+	v := rovo.View{V2: ep.v2, All: ep.v2 && q.Get("tools") == "all"}
 	if groups := q.Get("capabilities"); groups != "" && !ep.v2 {
 		v.Capabilities = strings.Split(groups, ",")
 	}
@@ -172,12 +161,10 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, p peer) {
 		refuse(w, http.StatusBadRequest, codeRefused, "Bad Request: Mcp-Session-Id header is required")
 		return
 	default:
-		if s.limit(w, messages) {
+		if s.limit(w, p, messages) {
 			return
 		}
-		if s.lose(messages) {
-			s.kill(id)
-		}
+		s.lose(p, id, messages)
 		if p.session = s.session(id, p); p.session == nil {
 			sessionNotFound(w)
 			return
@@ -216,7 +203,7 @@ func (s *Server) serveMessages(w http.ResponseWriter, p peer, messages []message
 }
 
 // limit answers 429 if the messages have a tool call and such calls are limited.
-func (s *Server) limit(w http.ResponseWriter, messages []message) bool {
+func (s *Server) limit(w http.ResponseWriter, p peer, messages []message) bool {
 	if !hasCall(messages) {
 		return false
 	}
@@ -224,14 +211,30 @@ func (s *Server) limit(w http.ResponseWriter, messages []message) bool {
 	if seconds == 0 {
 		return false
 	}
+	s.stopped(p, messages, http.StatusTooManyRequests)
 	w.Header().Set("Retry-After", strconv.Itoa(seconds))
 	w.WriteHeader(http.StatusTooManyRequests)
 	return true
 }
 
-// lose reports whether a session is to get lost before these messages.
-func (s *Server) lose(messages []message) bool {
-	return hasCall(messages) && s.faults.every("session-loss")
+// lose ends the session if the messages have a tool call and it is this call's fate to find none.
+func (s *Server) lose(p peer, id string, messages []message) {
+	if hasCall(messages) && s.faults.every("session-loss") {
+		s.stopped(p, messages, http.StatusNotFound)
+		s.kill(id)
+	}
+}
+
+// stopped notes the tool calls among messages, which have met an HTTP status.
+func (s *Server) stopped(p peer, messages []message, status int) {
+	for _, m := range messages {
+		var params toolParams
+		if m.Method == string(mcp.MethodToolsCall) && json.Unmarshal(m.Params, &params) == nil {
+			noted := s.note(p, m, params)
+			noted.Status = strconv.Itoa(status)
+			s.record.call(noted)
+		}
+	}
 }
 
 func hasCall(messages []message) bool {
@@ -255,96 +258,4 @@ func readBody(r *http.Request) ([]byte, error) {
 		err = errTooLarge
 	}
 	return body, err
-}
-
-// A stream is an answer of server-sent events (WHATWG HTML, "Server-sent events").
-type stream struct {
-	control *http.ResponseController
-
-	mu  sync.Mutex // guards w and cut
-	w   http.ResponseWriter
-	cut bool // to be cut, when all are done with it
-}
-
-// newStream begins an answer of events: the client sees at once that there will be one.
-func newStream(w http.ResponseWriter) *stream {
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-cache")
-	w.WriteHeader(http.StatusOK)
-	st := &stream{w: w, control: http.NewResponseController(w)}
-	st.control.Flush()
-	return st
-}
-
-// event sends an event. An error is for whoever sends none after it: the client has gone.
-func (st *stream) event(name string, data []byte) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if st.cut {
-		return
-	}
-	fmt.Fprintf(st.w, "event: %s\ndata: %s\n\n", name, data)
-	st.control.Flush()
-}
-
-// message sends a JSON-RPC message.
-func (st *stream) message(v any) { st.event("message", encode(v)) }
-
-// half sends half of a message, and nothing after it.
-func (st *stream) half(v any) {
-	data := encode(v)
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if !st.cut {
-		st.cut = true
-		io.Copy(st.w, io.MultiReader(strings.NewReader("event: message\ndata: "), bytes.NewReader(data[:len(data)/2])))
-		st.control.Flush()
-	}
-}
-
-// isCut reports whether half a message was sent.
-func (st *stream) isCut() bool {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st.cut
-}
-
-// end ends the answer: by cutting the connection, if it was cut.
-func (st *stream) end() {
-	if st.isCut() {
-		panic(http.ErrAbortHandler)
-	}
-}
-
-// A call is a request that is being answered.
-type call struct {
-	server *Server
-	peer   peer
-	message
-	ctx    context.Context
-	cancel context.CancelFunc
-	notify func(method string, params any) // on the way that the answer will take
-}
-
-// serve answers on out, unless the request was cancelled.
-func (c *call) serve(out *stream) {
-	defer c.done()
-	c.notify = func(method string, params any) { out.message(notification{mcp.JSONRPC_VERSION, method, params}) }
-	result, rpcErr := c.answer()
-	switch answer := (response{mcp.JSONRPC_VERSION, c.ID, result, rpcErr}); {
-	case c.ctx.Err() != nil:
-	case rpcErr == nil && c.Method == string(mcp.MethodToolsCall) && c.server.faults.take("cut-stream"):
-		out.half(answer)
-	default:
-		out.message(answer)
-	}
-}
-
-// done forgets the call.
-func (c *call) done() {
-	c.cancel()
-	if c.peer.session != nil {
-		c.peer.session.forget(c)
-	}
 }

@@ -32,7 +32,7 @@ type Call struct {
 	Inner     string        `json:"inner,omitempty"` // what one of v2's execute tools ran
 	Arguments []string      `json:"arguments"`       // their names, sorted
 	Size      int           `json:"size"`            // of the answer's text, in bytes
-	Status    string        `json:"status"`          // ok, error, invalid (arguments), refused (by a fault) or cancelled
+	Status    string        `json:"status"`          // ok, error, invalid (arguments), refused (by a fault), cancelled, or the HTTP status that it met
 	Duration  time.Duration `json:"duration"`        // in nanoseconds
 	ID        string        `json:"id"`              // of the JSON-RPC request, as JSON
 	Session   string        `json:"session"`         // the beginning of its ID; "" for 2026-07-28

@@ -4,7 +4,7 @@
 // A message visits the files in this order:
 //
 //	guard.go     is it from this machine, and no web page?      headers of every answer
-//	post.go      one POST, and what is refused there            Streamable HTTP, 2025-11-25 and before
+//	post.go      one POST, and what is refused there            Streamable HTTP, 2025-11-25 and before; stream.go: its answer
 //	session.go   what initialize opens; GET and DELETE          modern.go: 2026-07-28, which has neither
 //	sse.go       the older way in                               HTTP with SSE, 2024-11-05
 //	method.go    what a request asks for                        resource.go: the pages of its interactive tools
@@ -89,7 +89,7 @@ func Start(cfg Config) (*Server, error) {
 	if s.org, err = rovo.Open(cfg.Data); err != nil {
 		return nil, err
 	}
-	if cfg.User != "" && s.personByEmail(cfg.User) == nil {
+	if cfg.User != "" && s.person(func(p rovo.Person) bool { return p.Email == cfg.User }) == nil {
 		return nil, fmt.Errorf("nobody in the organisation has the email address %q", cfg.User)
 	}
 	l, err := net.Listen("tcp", addr)
@@ -202,14 +202,7 @@ func (s *Server) people() []issuer.Person {
 	return people
 }
 
-func (s *Server) personByEmail(email string) *rovo.Person {
-	return s.person(func(p rovo.Person) bool { return p.Email == email })
-}
-
-func (s *Server) personByAccount(account string) *rovo.Person {
-	return s.person(func(p rovo.Person) bool { return p.Account == account })
-}
-
+// person returns the first of whom is is true, nil if there is nobody.
 func (s *Server) person(is func(rovo.Person) bool) *rovo.Person {
 	for _, p := range s.org.People() {
 		if is(p) {

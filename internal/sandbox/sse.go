@@ -85,12 +85,10 @@ func (s *Server) serveSSEMessage(w http.ResponseWriter, r *http.Request, p peer)
 	for _, m := range messages {
 		s.record.message(m.Method)
 	}
-	if s.limit(w, messages) {
+	if s.limit(w, p, messages) {
 		return
 	}
-	if s.lose(messages) {
-		s.kill(id)
-	}
+	s.lose(p, id, messages)
 	sess := s.session(id, p)
 	if sess == nil {
 		sessionNotFound(w)
