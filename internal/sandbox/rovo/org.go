@@ -69,6 +69,7 @@ type Site struct {
 	Compass    *Compass    `json:"compass,omitempty"`
 	JSM        *JSM        `json:"jsm,omitempty"`
 	Bitbucket  *Bitbucket  `json:"bitbucket,omitempty"`
+	Graph      []Edge      `json:"graph,omitempty"`
 }
 
 // An Audience is who may see something: the accounts it lists, or everybody if it lists none.
