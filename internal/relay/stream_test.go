@@ -353,7 +353,7 @@ func TestStreamOffered(t *testing.T) {
 			s := newServer(t, script{"GET": inTurn(listening(""), odd, odd, odd, listening(""))})
 			c := connect(t, s)
 			s.hangUp()
-			time.Sleep(2 * time.Minute)
+			time.Sleep(time.Minute)
 			s.count("GET", 5)
 			s.count("initialize", 1)
 			s.message(`{"jsonrpc":"2.0","method":"n"}`)

@@ -30,6 +30,12 @@ type transport interface {
 
 	// hangUp tells the server that the session is over.
 	hangUp(ctx context.Context)
+
+	// reopen begins another session for the calls that follow, and leaves the present one to those that are under way.
+	reopen(ctx context.Context) error
+
+	// awake opens again, at once, the streams that a sleep of this computer has probably broken, but none on which an answer may still come.
+	awake()
 }
 
 // A conn is what the two transports have in common: the order of messages, the requests that are owed an answer, and the way to Receive.
@@ -48,6 +54,8 @@ type conn struct {
 	wake     chan struct{}     // has a token when dispatch has something to look at
 
 	mu       sync.Mutex         // guards the rest
+	stirred  chan struct{}      // closed by stir; nil if nobody naps
+	clock    time.Time          // when lookAtClock did last, by the wall clock
 	room     chan struct{}      // closed when there is room in queue again; nil if nobody has asked
 	queue    []*call            // waiting for their turn
 	bytes    int                // length of the messages in queue
@@ -57,7 +65,11 @@ type conn struct {
 	closing  bool               // CloseSend has been called
 	answered bool               // the first message is, or need not be before others
 	early    []jsonrpc.Message  // what came until then, and the answer, for Receive
-	asked    map[string]int     // requests of the server's in its present session that the client has not answered, by the key of their id
+	asked    map[string][]any   // what asked the client the requests that it has not answered, by the key of their id: *session or *eventStream
+
+	renewing  chan struct{} // closed when the renewal of the session under way is over; nil if there is none
+	renewals  int           // begun
+	renewedAt time.Time     // when the last began
 }
 
 // A delivery is a message on its way to Receive.
@@ -83,6 +95,7 @@ type call struct {
 	http2     bool // they go over HTTP/2
 	begun     bool // and their header has gone
 	flying    bool // counted in conn.flying
+	renewals  int  // of the conn when it was sent
 	settled   bool // a response has been chosen, or none is wanted any more
 	cancelled bool
 	over      bool                                  // nothing is left to do for it
@@ -100,7 +113,7 @@ func newConn(ctx context.Context, cfg Config) *conn {
 		drained: make(chan struct{}),
 		wake:    make(chan struct{}, 1),
 		open:    make(map[string][]*call),
-		asked:   make(map[string]int),
+		asked:   make(map[string][]any),
 	}
 	c.post = c.header()
 	c.post.Set("Content-Type", "application/json")

@@ -55,6 +55,7 @@ func Dial(ctx context.Context, cfg Config, first jsonrpc.Message) (Conn, error) 
 		}
 		if err == nil {
 			c.tasks.Go(c.dispatch)
+			c.tasks.Go(c.watchClock)
 			return c, nil
 		}
 		if cause == nil || !elsewhere(err) || cfg.Transport == SSEFirst {

@@ -54,13 +54,15 @@ func port(u *url.URL) string {
 }
 
 // Watch returns dial with connections that let messages be written in their exact order: net/http says that a request is written
-// when its last bytes are still in a buffer. It is for http.Transport.DialContext.
+// when its last bytes are still in a buffer. A connection whose other end is gone breaks within two minutes. It is for
+// http.Transport.DialContext.
 func Watch(dial func(ctx context.Context, network, addr string) (net.Conn, error)) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
+		keepAlive(conn)
 		return &watchedConnection{Conn: conn}, nil
 	}
 }

@@ -129,12 +129,12 @@ func (c *conn) takeEarly() []jsonrpc.Message {
 	return early
 }
 
-// route takes a message that came on the stream of call, or on none in particular (nil), to whom it is for.
-func (c *conn) route(m jsonrpc.Message, on *call) {
+// route takes a message that came from a session or an event stream, on the stream of a call or on none in particular (nil), to whom it is for.
+func (c *conn) route(m jsonrpc.Message, from any, on *call) {
 	switch m.Kind {
 	case jsonrpc.Batch: // MCP 2025-03-26 only
 		for _, m := range jsonrpc.Split(m) {
-			c.route(m, on)
+			c.route(m, from, on)
 		}
 	case jsonrpc.Notification:
 		c.deliver(m)
@@ -144,7 +144,8 @@ func (c *conn) route(m jsonrpc.Message, on *call) {
 			return
 		}
 		c.mu.Lock()
-		c.asked[m.ID.Key()]++
+		key := m.ID.Key()
+		c.asked[key] = append(c.asked[key], from)
 		c.mu.Unlock()
 		c.deliver(m)
 	case jsonrpc.Response:
@@ -159,6 +160,7 @@ func (c *conn) route(m jsonrpc.Message, on *call) {
 			if onAnswer != nil {
 				m = onAnswer(m)
 			}
+			c.heed(call, m)
 			c.settle(call, m, nil)
 			return
 		}
@@ -168,26 +170,32 @@ func (c *conn) route(m jsonrpc.Message, on *call) {
 	}
 }
 
-// wanted reports whether the server still wants m, the client's response to a request of the server's. In another session than the one that
-// asked, it could be taken for the answer to something else.
-func (c *conn) wanted(m jsonrpc.Message) bool {
+// wanted returns what has asked the client what m answers, and false if that is lost. In another session than the one that asked, m could be taken for
+// the answer to something else.
+func (c *conn) wanted(m jsonrpc.Message) (asker any, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key := m.ID.Key()
-	if c.asked[key] == 0 {
-		return false
+	askers := c.asked[key]
+	if len(askers) == 0 {
+		c.cfg.Log.Debug("client answered what the server has not asked", "id", m.ID)
+		return nil, false
 	}
-	if c.asked[key]--; c.asked[key] == 0 {
+	if c.asked[key] = askers[1:]; len(askers) == 1 {
 		delete(c.asked, key)
 	}
-	return true
+	return askers[0], true
 }
 
-// unask says that the session is lost in which the server has asked what it has.
-func (c *conn) unask() {
+// unask says that those that have asked are lost for which lost is true.
+func (c *conn) unask(lost func(asker any) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	clear(c.asked)
+	for key, askers := range c.asked {
+		if c.asked[key] = slices.DeleteFunc(askers, lost); len(c.asked[key]) == 0 {
+			delete(c.asked, key)
+		}
+	}
 }
 
 // owed returns the request that the response m answers, and who wants to see the answer.

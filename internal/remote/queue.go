@@ -15,6 +15,7 @@ func (c *conn) Send(m jsonrpc.Message) bool {
 	if c.giveUp(m) {
 		return true
 	}
+	c.lookAtClock() // what comes first after a sleep is not to go over what was there before it
 	call := c.newCall(m)
 	c.attend(call)
 	c.mu.Lock()
@@ -152,7 +153,7 @@ func (c *conn) begin(call *call, http2 bool) bool {
 	if call.cancelled {
 		return false
 	}
-	call.sent, call.heard, call.http2, call.begun = true, false, http2, false
+	call.sent, call.heard, call.http2, call.begun, call.renewals = true, false, http2, false, c.renewals
 	return true
 }
 

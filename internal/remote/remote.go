@@ -63,6 +63,7 @@ type Config struct {
 	URL              *url.URL
 	Transport        Transport
 	Do               func(*http.Request) (*http.Response, error) // sends a request; nil means NewClient(nil).Do
+	Fresh            func()                                      // has later requests use new connections; nil means that this can't be done, or NewClient(nil)'s
 	Header           http.Header                                 // added to every request
 	UserAgent        string                                      // "" means "atlassian-mcp"
 	MaxMessage       int64                                       // longest message from the server, in bytes; 0 means [jsonrpc.MaxMessage]
@@ -73,6 +74,14 @@ type Config struct {
 
 	// Answer answers a request that came to an error in an open session, if it knows something better than the error to say. Nil means that it never does.
 	Answer func(m jsonrpc.Message, err error) (answer jsonrpc.Message, ok bool)
+
+	// Stale reports whether a tool's result says that the session has outlived its token. Its session is then renewed for the calls that follow,
+	// once a minute at most: Renew gets new tokens, then the session is opened again. The result goes on as it is. Nil means that no result says so,
+	// and that there are no tokens to get.
+	Stale func(result jsonrpc.Message) bool
+	Renew func(context.Context) error
+
+	wall func() time.Time // the wall clock; nil means time.Now
 }
 
 const (
@@ -93,7 +102,17 @@ func (cfg Config) withDefaults() Config {
 		cfg.Transport = HTTPFirst
 	}
 	if cfg.Do == nil {
-		cfg.Do = NewClient(nil).Do
+		pool := NewPool(http.DefaultTransport.(*http.Transport).Clone())
+		cfg.Do, cfg.Fresh = NewClient(pool).Do, pool.Fresh
+	}
+	if cfg.Fresh == nil {
+		cfg.Fresh = func() {}
+	}
+	if cfg.Renew == nil {
+		cfg.Renew = func(context.Context) error { return nil }
+	}
+	if cfg.wall == nil {
+		cfg.wall = time.Now
 	}
 	if cfg.Waiting == nil {
 		cfg.Waiting = func(ctx context.Context) context.Context { return ctx }

@@ -16,7 +16,9 @@ type session struct {
 	id      string // "" if the server keeps no sessions
 	version string // negotiated
 	ctx     context.Context
+	usage   usage              // by exchanges
 	end     context.CancelFunc // ends what goes on in the background for it
+	cut     context.CancelFunc // breaks the stream that listen reads; nil if there is none. Guarded by streamable.sessionMu
 }
 
 // newStranger returns a session of which nothing is known yet but its id.
@@ -35,6 +37,18 @@ func (s *session) mark(h http.Header) {
 	}
 	if s.version != "" {
 		h.Set("Mcp-Protocol-Version", s.version)
+	}
+}
+
+func (s *session) enter() {
+	if s != nil {
+		s.usage.enter()
+	}
+}
+
+func (s *session) exit() {
+	if s != nil {
+		s.usage.exit()
 	}
 }
 
@@ -114,10 +128,51 @@ func (s *streamable) renew(ctx context.Context, lost *session) (*session, error)
 	}
 }
 
+// reopen is transport's.
+func (s *streamable) reopen(ctx context.Context) error {
+	old := s.current()
+	if !old.named() {
+		return nil // there is nothing in which the server could keep a token
+	}
+	if _, err := s.renew(ctx, old); err != nil {
+		return err
+	}
+	s.tasks.Go(func() {
+		old.usage.retire(func() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), CloseTimeout) // it is due at the end of the conn too
+			defer cancel()
+			s.leave(ctx, old)
+		})
+	})
+	return nil
+}
+
+// asker returns the session that has asked what m answers: not the present one if that was reopened meanwhile. It returns false if that
+// session is lost.
+func (s *streamable) asker(m jsonrpc.Message, present *session) (*session, bool) {
+	asker, ok := s.wanted(m)
+	if from, _ := asker.(*session); from.named() && from.id != present.id {
+		return from, ok
+	}
+	return present, ok
+}
+
+// forgotten says that the server doesn't know lost any more, and so nothing of what it has asked in it.
+func (s *streamable) forgotten(lost *session) {
+	s.unask(func(asker any) bool {
+		from, _ := asker.(*session)
+		return from.named() && from.id == lost.id
+	})
+}
+
 // renewUntil starts the session again, however long it takes.
 func (s *streamable) renewUntil(lost *session) {
+	s.forgotten(lost)
 	for failures := 0; ; failures++ {
-		if _, err := s.renew(lost.ctx, lost); err == nil || !sleep(lost.ctx, backoff(failures)) {
+		if _, err := s.renew(lost.ctx, lost); err == nil {
+			return
+		}
+		if _, ok := s.nap(lost.ctx, backoff(0), backoff(failures)); !ok {
 			return
 		}
 	}
@@ -127,7 +182,6 @@ func (s *streamable) renewUntil(lost *session) {
 func (s *streamable) restart(ctx context.Context) (*session, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.HandshakeTimeout, errSilent)
 	defer cancel()
-	s.unask()
 	var session *session
 	answer, err := s.ask(ctx, s.hand.opening().WithID(s.hand.newID()), func(call *call) {
 		resp, err := s.post(nil, call)
@@ -158,7 +212,7 @@ func (s *streamable) restart(ctx context.Context) (*session, error) {
 			defer cancel()
 			s.leave(ctx, session)
 		}
-		return nil, fmt.Errorf("starting the lost session again: %v", err)
+		return nil, fmt.Errorf("starting the session again: %v", err)
 	}
 	s.replace(session)
 	if m := s.hand.acknowledgement(); m.Raw != nil {

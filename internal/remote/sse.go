@@ -30,6 +30,8 @@ type sse struct {
 	changed  chan struct{} // closed when stream changes
 	trouble  error         // why there is none
 	failures int           // in a row, of streams that did not last
+	lastID   string        // of the last event, for a server that can go on from there; "" if there is none
+	prompt   bool          // the server answers a ping also while it owes us something else
 }
 
 // An eventStream is one connection of an sse.
@@ -39,7 +41,10 @@ type eventStream struct {
 	endpoint *url.URL
 	events   *eventReader
 	body     io.Closer
-	version  string // negotiated; guarded by conn.mu
+	watched  *watchedBody  // what body is over HTTP/1.1; else nil
+	silent   chan struct{} // has a token when a sign of life is to be asked for
+	usage    usage         // by exchanges
+	version  string        // negotiated; guarded by conn.mu
 }
 
 var errNoEndpoint = errors.New("server sent no endpoint event")
@@ -69,7 +74,7 @@ func openSSE(ctx context.Context, cfg Config, u *url.URL, first jsonrpc.Message)
 
 // connect opens the event stream and waits for its endpoint. If mark is not nil it marks the request, see Config.Waiting.
 func (s *sse) connect(mark func(context.Context) context.Context) (*eventStream, error) {
-	stream := new(eventStream)
+	stream := &eventStream{silent: make(chan struct{}, 1)}
 	stream.ctx, stream.cancel = context.WithCancel(s.ctx)
 	ctx := impatient(stream.ctx, s.cfg.HandshakeTimeout)
 	if mark != nil {
@@ -94,6 +99,11 @@ func (s *sse) dial(ctx context.Context, stream *eventStream) error {
 	}
 	req.Header = s.header()
 	req.Header.Set("Accept", "text/event-stream")
+	s.streamMu.Lock()
+	if s.lastID != "" {
+		req.Header.Set("Last-Event-ID", s.lastID)
+	}
+	s.streamMu.Unlock()
 	resp, err := s.do(ctx, req)
 	if err != nil {
 		return err
@@ -107,6 +117,10 @@ func (s *sse) dial(ctx context.Context, stream *eventStream) error {
 	}
 	silence := time.AfterFunc(endpointTimeout, stream.cancel)
 	defer silence.Stop()
+	if resp.ProtoMajor == 1 {
+		stream.watched = watchBody(resp.Body, sseSilence, stream.suspect)
+		stream.body, resp.Body = stream.watched, stream.watched
+	}
 	stream.events = newEventReader(resp.Body, s.cfg.MaxMessage)
 	for {
 		e, err := stream.events.next()
@@ -143,7 +157,12 @@ func (s *sse) read(stream *eventStream) {
 			broken = err
 			break
 		}
-		s.event(e, nil)
+		if e.HasID {
+			s.streamMu.Lock()
+			s.lastID = e.ID
+			s.streamMu.Unlock()
+		}
+		s.event(e, stream, nil)
 	}
 	stream.cancel()
 	stream.body.Close()
@@ -175,10 +194,10 @@ func (s *sse) lose(stream *eventStream, cause error) {
 		s.fail(call, lost)
 	}
 
+	s.unask(func(asker any) bool { return asker == stream })
 	s.streamMu.Lock()
 	defer s.streamMu.Unlock()
 	if s.stream == stream {
-		s.unask()
 		s.stream, s.trouble = nil, lost
 		if s.ctx.Err() == nil {
 			s.tasks.Go(s.reconnect)
@@ -203,21 +222,47 @@ func (s *sse) reconnect() {
 		}
 		stream, err := s.connect(nil)
 		if err == nil {
-			s.tasks.Go(func() { s.read(stream) })
-			if err = s.restart(stream); err == nil {
-				s.put(stream)
-				if stream.ctx.Err() != nil { // it broke before it was there to be lost
-					s.lose(stream, nil)
-				}
+			if err = s.begin(stream); err == nil {
 				return
 			}
-			stream.cancel()
 		}
 		s.streamMu.Lock()
 		s.trouble = err
+		if !transient(err) || errors.Is(err, errNoEndpoint) {
+			s.lastID = "" // perhaps this is what the server can do nothing with
+		}
 		s.streamMu.Unlock()
 		s.cfg.Log.Info("server is out of reach", "error", err)
 	}
+}
+
+// reopen is transport's.
+func (s *sse) reopen(context.Context) error {
+	s.streamMu.Lock()
+	old := s.stream
+	s.streamMu.Unlock()
+	if old == nil {
+		return nil // another is being opened
+	}
+	stream, err := s.connect(nil)
+	if err != nil {
+		return err
+	}
+	return s.begin(stream)
+}
+
+// begin has stream be the one for the calls that follow.
+func (s *sse) begin(stream *eventStream) error {
+	s.tasks.Go(func() { s.read(stream) })
+	if err := s.restart(stream); err != nil {
+		stream.cancel()
+		return err
+	}
+	s.put(stream)
+	if stream.ctx.Err() != nil { // it broke before it was there to be lost
+		s.lose(stream, nil)
+	}
+	return nil
 }
 
 // restart begins a session on stream as the client began the first one, and tells the server again what it has forgotten.
@@ -243,11 +288,25 @@ func (s *sse) restart(stream *eventStream) error {
 }
 
 func (s *sse) put(stream *eventStream) {
+	if stream.watched != nil {
+		s.tasks.Go(func() { s.guard(stream) })
+	}
 	s.streamMu.Lock()
 	defer s.streamMu.Unlock()
+	if old := s.stream; old != nil {
+		old.usage.retire(old.cancel)
+	}
 	s.stream = stream
 	close(s.changed)
 	s.changed = make(chan struct{})
+}
+
+// want has a stream opened without delay.
+func (s *sse) want() {
+	select {
+	case s.wanting <- struct{}{}:
+	default:
+	}
 }
 
 // wait returns the stream, once there is one other than old.
@@ -261,10 +320,7 @@ func (s *sse) wait(ctx context.Context, old *eventStream) (*eventStream, error) 
 		if stream != nil && stream != old {
 			return stream, nil
 		}
-		select {
-		case s.wanting <- struct{}{}:
-		default:
-		}
+		s.want()
 		select {
 		case <-changed:
 		case <-patience.C:
@@ -279,6 +335,14 @@ func (s *sse) wait(ctx context.Context, old *eventStream) (*eventStream, error) 
 
 // exchange sends call. A request's answer comes on the stream.
 func (s *sse) exchange(call *call) {
+	if call.m.Kind == jsonrpc.Response {
+		asker, _ := s.wanted(call.m)
+		if stream, ok := asker.(*eventStream); ok && !s.exchangeOn(stream, call) {
+			stream.cancel()
+		}
+		return
+	}
+	s.awaitRenewal(call)
 	var stream *eventStream
 	for range 2 {
 		next, err := s.wait(call.ctx, stream)
@@ -287,10 +351,6 @@ func (s *sse) exchange(call *call) {
 			return
 		}
 		stream = next
-		if call.m.Kind == jsonrpc.Response && !s.wanted(call.m) {
-			s.cfg.Log.Debug("client answered what the server has not asked", "id", call.m.ID)
-			return
-		}
 		if s.exchangeOn(stream, call) {
 			return
 		}
@@ -301,6 +361,8 @@ func (s *sse) exchange(call *call) {
 
 // exchangeOn sends call on stream. It returns false if the server doesn't know the stream any more.
 func (s *sse) exchangeOn(stream *eventStream, call *call) bool {
+	stream.usage.enter()
+	defer stream.usage.exit()
 	watch := s.hand.note(call.m)
 	if call.m.Method == "initialize" && call.answer == nil || s.hand.opening().Raw == nil {
 		watch = func(m jsonrpc.Message) jsonrpc.Message {

@@ -30,10 +30,10 @@ const (
 	shortStream = 5 * time.Second
 )
 
-// backoff returns how long to wait after a number of failures in a row: twice as long each time, 30 s at most, with jitter so that
-// a server that comes back isn't met by all of its clients at once.
+// backoff returns how long to wait after a number of failures in a row: twice as long each time, in the end 30 s at least and a minute at
+// most, with jitter so that a server that comes back isn't met by all of its clients at once.
 func backoff(failures int) time.Duration {
-	d := min(30*time.Second, 500*time.Millisecond<<min(failures, 10))
+	d := min(time.Minute, 500*time.Millisecond<<min(failures, 10))
 	return d/2 + rand.N(d/2)
 }
 
@@ -54,8 +54,8 @@ type cursor struct {
 
 func newCursor() cursor { return cursor{retry: reconnectDelay} }
 
-// readEvents reads and closes a stream, the one of call unless that is nil. It returns how many events had data, and nil at a clean end.
-func (s *streamable) readEvents(body io.ReadCloser, call *call, at *cursor) (events int, err error) {
+// readEvents reads and closes a stream of session, the one of call unless that is nil. It returns how many events had data, and nil at a clean end.
+func (s *streamable) readEvents(session *session, body io.ReadCloser, call *call, at *cursor) (events int, err error) {
 	defer body.Close()
 	r := newEventReader(body, s.cfg.MaxMessage)
 	defer r.release()
@@ -82,12 +82,12 @@ func (s *streamable) readEvents(body io.ReadCloser, call *call, at *cursor) (eve
 		if e.HasRetry {
 			at.retry = min(e.Retry, maxRetry)
 		}
-		s.event(e, call)
+		s.event(e, session, call)
 	}
 }
 
 // event routes the message that an event carries, if it carries one.
-func (c *conn) event(e event, on *call) {
+func (c *conn) event(e event, from any, on *call) {
 	if len(e.Data) == 0 && e.Invalid == nil || e.Type != "" && e.Type != "message" {
 		return
 	}
@@ -98,7 +98,7 @@ func (c *conn) event(e event, on *call) {
 		c.unreadable(on, e.Invalid)
 		return
 	}
-	c.route(e.Message, on)
+	c.route(e.Message, from, on)
 }
 
 // A messageError says that the server sent something that can't be a message.
@@ -134,7 +134,7 @@ func (s *streamable) stream(session *session, call *call, body io.ReadCloser) {
 	at := newCursor()
 	for short := 0; ; short++ {
 		began := time.Now()
-		_, err := s.readEvents(body, call, &at)
+		_, err := s.readEvents(session, body, call, &at)
 		if time.Since(began) > shortStream {
 			short = 0
 		}
@@ -161,8 +161,9 @@ func (s *streamable) stream(session *session, call *call, body io.ReadCloser) {
 // resume opens the stream of call again after the event at at, when delay is over.
 func (s *streamable) resume(session *session, call *call, at cursor, delay time.Duration) (io.ReadCloser, error) {
 	var since time.Time
+	least := delay // which the server has asked for
 	for failures := 0; ; failures++ {
-		if !sleep(call.ctx, delay) {
+		if _, ok := s.nap(call.ctx, least, delay); !ok {
 			return nil, context.Cause(call.ctx)
 		}
 		resp, err := s.get(call.ctx, session, at)
@@ -175,7 +176,7 @@ func (s *streamable) resume(session *session, call *call, at cursor, delay time.
 		if !transient(err) || time.Since(since) > resumeLimit {
 			return nil, err
 		}
-		delay = backoff(failures)
+		least, delay = min(reconnectDelay, backoff(failures)), backoff(failures)
 	}
 }
 
@@ -183,42 +184,74 @@ func (s *streamable) resume(session *session, call *call, at cursor, delay time.
 func (s *streamable) listen(session *session) {
 	at := newCursor()
 	offered := false
-	for failures, short := 0, 0; ; {
+	for failures, short, vain := 0, 0, 0; ; {
 		began := time.Now()
-		resp, err := s.get(session.ctx, session, at)
-		var delay time.Duration
+		ctx, cut := context.WithCancel(session.ctx)
+		s.onAwake(session, cut)
+		resp, err := s.get(ctx, session, at)
+		var least, most time.Duration // to wait
 		var status *StatusError
 		switch {
 		case err == nil:
 			offered = true
-			events, _ := s.readEvents(resp.Body, nil, &at)
+			if resp.ProtoMajor == 1 {
+				resp.Body = watchBody(resp.Body, getSilence, cut)
+			}
+			events, _ := s.readEvents(session, resp.Body, nil, &at)
 			if short++; time.Since(began) > shortStream {
 				short = 0
 			}
-			if delay = max(at.retry, pace(short)); events > 0 || short == 0 {
+			vain = 0
+			if least = max(at.retry, pace(short)); events > 0 || short == 0 {
 				failures = 0
 			} else {
 				failures++
-				delay = max(delay, backoff(failures))
+				least = max(least, backoff(failures))
+			}
+			if ctx.Err() != nil { // by ourselves
+				least = pace(short)
 			}
 		case session.ctx.Err() != nil:
-			return
 		case offered && session.named() && errors.As(err, &status) && (status.Status == http.StatusNotFound || status.Status == http.StatusBadRequest):
+			cut()
 			s.renewUntil(session)
 			return // the new session has a listener of its own
-		case transient(err), offered: // whatever a gateway may say meanwhile, there was such a stream
+		case transient(err), offered, ctx.Err() != nil: // whatever a gateway may say meanwhile, there was such a stream
+			// What gets through to the server shows that it is worth trying again. If that proves wrong too often, then it shows nothing.
+			least, most = backoff(vain), backoff(failures)
 			failures++
-			delay = backoff(failures)
 			if errors.As(err, &status) {
-				delay = max(delay, min(status.RetryAfter, maxPatience))
+				least = max(least, min(status.RetryAfter, maxPatience))
 			}
 		default:
+			cut()
 			s.cfg.Log.Debug("server offers no stream of its own", "error", err)
 			return
 		}
-		if !sleep(session.ctx, delay) {
+		cut()
+		stirred, ok := s.nap(session.ctx, least, max(least, most))
+		if !ok {
 			return
 		}
+		if stirred {
+			vain++
+		}
+	}
+}
+
+// onAwake notes how to cut the stream on which session listens.
+func (s *streamable) onAwake(session *session, cut context.CancelFunc) {
+	s.sessionMu.Lock()
+	defer s.sessionMu.Unlock()
+	session.cut = cut
+}
+
+// awake is transport's.
+func (s *streamable) awake() {
+	s.sessionMu.Lock()
+	defer s.sessionMu.Unlock()
+	if s.session != nil && s.session.cut != nil {
+		s.session.cut()
 	}
 }
 

@@ -46,6 +46,7 @@ const (
 
 // exchange sends call and reads all that comes back for it. It is transport's.
 func (s *streamable) exchange(call *call) {
+	s.awaitRenewal(call)
 	session := s.current()
 	if call.m.Method == "initialize" {
 		session = nil // it asks for one of its own
@@ -55,17 +56,21 @@ func (s *streamable) exchange(call *call) {
 		s.mu.Unlock()
 	}
 	switch {
-	case call.m.Kind == jsonrpc.Response && !s.wanted(call.m):
-		s.cfg.Log.Debug("client answered what the server has not asked", "id", call.m.ID)
-		return
 	case session == nil && urgent(call):
 		return // only a session asks its client anything, or is told of a cancellation
+	case call.m.Kind == jsonrpc.Response:
+		var ok bool
+		if session, ok = s.asker(call.m, session); !ok {
+			return
+		}
 	}
 	s.exchangeIn(session, call)
 }
 
 // exchangeIn is exchange in a session, which is nil for a message that belongs to none.
 func (s *streamable) exchangeIn(session *session, call *call) {
+	session.enter()
+	defer func() { session.exit() }()
 	var waited time.Duration
 	for renewed, relearned := false, false; ; {
 		resp, err := s.post(session, call)
@@ -84,11 +89,15 @@ func (s *streamable) exchangeIn(session *session, call *call) {
 			return
 		case session.named() && r.aboutSession() && !renewed && call.answer == nil:
 			// The server has refused the message, so even a tools/call may be sent again.
-			if session, err = s.renew(call.ctx, session); err != nil {
+			s.forgotten(session)
+			next, err := s.renew(call.ctx, session)
+			if err != nil {
 				s.fail(call, err)
 				return
 			}
-			renewed = true
+			next.enter()
+			session.exit()
+			session, renewed = next, true
 		case waitable(r, call, &waited):
 			if !sleep(call.ctx, r.RetryAfter) {
 				return
@@ -233,6 +242,7 @@ func (c *conn) lost(call *call, err error) error {
 
 // accepted reads a successful answer to call.
 func (s *streamable) accepted(session *session, call *call, resp *http.Response) {
+	s.stir()
 	if id := resp.Header.Get("Mcp-Session-Id"); session == nil && id != "" {
 		session = newStranger(id) // so that the stream of initialize can be taken up again
 	}
@@ -263,7 +273,7 @@ func (s *streamable) accepted(session *session, call *call, resp *http.Response)
 			s.fail(call, err)
 			return
 		}
-		s.route(m, call)
+		s.route(m, session, call)
 	case !call.isRequest() || resp.StatusCode != http.StatusOK:
 		discard(resp)
 	default:
