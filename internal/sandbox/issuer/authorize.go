@@ -52,7 +52,7 @@ func (a *authServer) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := a.read(req, q); err != nil {
 		s.refuse("", c.name, "authorization: "+err.Description)
-		a.answer(w, r, req, url.Values{"error": {err.Code}, "error_description": {err.Description}})
+		a.answer(w, req, url.Values{"error": {err.Code}, "error_description": {err.Description}})
 		return
 	}
 	s.mu.Lock()
@@ -139,7 +139,14 @@ func (s *Server) redirectToError(w http.ResponseWriter, r *http.Request, err *oa
 }
 
 // answer sends the browser back to the client.
-func (a *authServer) answer(w http.ResponseWriter, r *http.Request, req *request, params url.Values) {
+func (a *authServer) answer(w http.ResponseWriter, req *request, params url.Values) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Location", a.location(req, params))
+	w.WriteHeader(http.StatusFound)
+}
+
+// location returns the address of the client with params.
+func (a *authServer) location(req *request, params url.Values) string {
 	u, err := url.Parse(req.redirect)
 	if err != nil {
 		panic(err) // can't be: it was checked when it was registered
@@ -155,9 +162,7 @@ func (a *authServer) answer(w http.ResponseWriter, r *http.Request, req *request
 		q.Set("iss", a.issuer()) // RFC 9207
 	}
 	u.RawQuery = q.Encode()
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Location", u.String())
-	w.WriteHeader(http.StatusFound)
+	return u.String()
 }
 
 // refuse tells of a refusal.

@@ -88,6 +88,9 @@ func (a *authServer) showBlocked(w http.ResponseWriter, r *http.Request, req *re
 		Title: req.client.name + " wants to use Rovo for you", Action: a.authorize, Request: req.id, Client: req.client.name, Redirect: req.redirect,
 		Step: req.step, Steps: a.steps(), Problem: problem, Blocked: blocked,
 	}
+	if blocked != "" {
+		a.s.refuse("", req.client.name, "consent: "+blocked)
+	}
 	if req.step == 1 {
 		p.Products = req.products
 	}
@@ -144,7 +147,7 @@ func (a *authServer) serveConsent(w http.ResponseWriter, r *http.Request) {
 		delete(s.requests, req.id)
 		s.tell("refusal", "", req.client.name, "consent: the person has refused")
 		s.unlock()
-		a.answer(w, r, req, url.Values{"error": {"access_denied"}, "error_description": {"The user denied the request"}})
+		a.answer(w, req, url.Values{"error": {"access_denied"}, "error_description": {"The user denied the request"}})
 		return
 	}
 	a.accept(w, r, req, form)
@@ -180,7 +183,6 @@ func (a *authServer) accept(w http.ResponseWriter, r *http.Request, req *request
 		return
 	}
 	if _, on := s.fault("admin-must-authorize"); on {
-		s.refuse(person.Account, req.client.name, "consent: "+adminMust)
 		a.showBlocked(w, r, req, "", adminMust)
 		return
 	}
@@ -194,7 +196,7 @@ func (a *authServer) accept(w http.ResponseWriter, r *http.Request, req *request
 		s.redirectToError(w, r, &oauthError{"invalid_request", "Invalid context provided"})
 		return
 	}
-	a.answer(w, r, req, url.Values{"code": {code}})
+	a.answer(w, req, url.Values{"code": {code}})
 }
 
 // choice returns who the form is from and the sites that they have chosen, or what is wrong with it.

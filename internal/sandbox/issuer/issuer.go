@@ -83,10 +83,10 @@ type Counts struct {
 // A GrantInfo is a [Grant] that is good, for people to look at.
 type GrantInfo struct {
 	Grant
-	Server   string    // v1 or identity; "" for API tokens
+	Server   string    // v1 or identity
 	Resource string    // what the grant is bound to; "" if to nothing
 	Since    time.Time // when the person agreed
-	Expires  time.Time // when the newest access token ends; zero if never
+	Expires  time.Time // when the newest access token ends
 }
 
 // A Server is both authorization servers. Its methods may be used concurrently.
@@ -135,12 +135,13 @@ func (s *Server) Register(mux *http.ServeMux) {
 func (s *Server) Counts() Counts {
 	s.mu.Lock()
 	defer s.unlock()
+	s.sweep()
 	c := s.counts
 	c.Live = len(s.grants)
 	return c
 }
 
-// RevokeAll ends every grant, but no API token.
+// RevokeAll ends every sign-in, but no API token.
 func (s *Server) RevokeAll() {
 	s.mu.Lock()
 	defer s.unlock()
@@ -159,10 +160,11 @@ func (s *Server) ExpireAccess() {
 	}
 }
 
-// Grants returns the grants that are good, oldest first.
+// Grants returns the sign-ins that are good, oldest first. API tokens are none.
 func (s *Server) Grants() []GrantInfo {
 	s.mu.Lock()
 	defer s.unlock()
+	s.sweep()
 	var infos []GrantInfo
 	for _, g := range s.grants {
 		infos = append(infos, GrantInfo{Grant: g.Grant, Server: g.server.name, Resource: g.resource, Since: g.since, Expires: g.expires})
@@ -187,7 +189,15 @@ func (s *Server) fault(name string) (arg string, on bool) {
 
 // tell notes what has happened. The caller holds mu.
 func (s *Server) tell(kind, account, client, detail string) {
-	s.events = append(s.events, Event{Time: s.now(), Kind: kind, Account: account, Client: client, Detail: detail})
+	s.events = append(s.events, Event{Time: s.now(), Kind: kind, Account: account, Client: client, Detail: clip(detail, 300)})
+}
+
+// clip shortens what strangers have sent to n runes.
+func clip(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n]) + "…"
+	}
+	return s
 }
 
 // unlock frees mu, and then tells what has happened: whoever listens may ask the server something.

@@ -102,7 +102,7 @@ func (s *Server) registerMetadata(mux *http.ServeMux) {
 		})
 	}
 	mux.HandleFunc("GET "+wellKnownResource, s.serveRoot)
-	mux.HandleFunc("/.well-known/", notFound)
+	mux.HandleFunc("GET /.well-known/", notFound)
 }
 
 // resourceMetadata is RFC 9728 §2 as Atlassian uses it.

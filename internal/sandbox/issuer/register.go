@@ -59,7 +59,7 @@ func (a *authServer) serveRegister(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := checkRegistration(&reg); err != nil {
-		a.s.refuse("", reg.Name, "registration: "+err.Description)
+		a.s.refuse("", clientName(reg.Name), "registration: "+err.Description)
 		writeError(w, http.StatusBadRequest, err)
 		return
 	}
@@ -121,10 +121,7 @@ func (a *authServer) enrol(reg *registration) *client {
 // clientName returns what a client calls itself, made fit to be shown.
 func clientName(name string) string {
 	name = strings.Join(strings.Fields(strings.ToValidUTF8(name, "")), " ")
-	if r := []rune(name); len(r) > 100 {
-		name = string(r[:100]) + "…"
-	}
-	return cmp.Or(name, "An unnamed client")
+	return cmp.Or(clip(name, 100), "An unnamed client")
 }
 
 // random returns n random letters and digits.
