@@ -13,6 +13,9 @@ const (
 	// maxInFlight is how many requests may be unanswered at the server at once. More would only queue there, out of reach of a cancellation.
 	maxInFlight = 64
 
+	// maxPings is how many pings may be there beyond that.
+	maxPings = 8
+
 	// maxWaiting and maxWaitingBytes are how much may wait for its turn here. Beyond that Send blocks, and with it whoever feeds it.
 	maxWaiting      = 1024
 	maxWaitingBytes = 64 << 20
@@ -98,6 +101,9 @@ type call struct {
 	renewals  int  // of the conn when it was sent
 	settled   bool // a response has been chosen, or none is wanted any more
 	cancelled bool
+	deadline  time.Time                             // zero if there is none; see RequestTimeout
+	token     string                                // key of its progress token; "" if there is none
+	expired   bool                                  // answered because of its deadline
 	over      bool                                  // nothing is left to do for it
 	done      chan struct{}                         // closed when settled
 	cause     error                                 // why the response was made up; nil if it is the server's

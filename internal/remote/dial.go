@@ -56,6 +56,9 @@ func Dial(ctx context.Context, cfg Config, first jsonrpc.Message) (Conn, error) 
 		if err == nil {
 			c.tasks.Go(c.dispatch)
 			c.tasks.Go(c.watchClock)
+			if cfg.RequestTimeout > 0 {
+				c.tasks.Go(c.watchDeadlines)
+			}
 			return c, nil
 		}
 		if cause == nil || !elsewhere(err) || cfg.Transport == SSEFirst {

@@ -91,18 +91,22 @@ func (silentError) Is(target error) bool { return target == context.DeadlineExce
 // fail answers call with err.
 func (c *conn) fail(call *call, err error) {
 	if call.isRequest() {
-		if c.cfg.Answer != nil && call.answer == nil { // the client's, not one of ours
-			if answer, ok := c.cfg.Answer(call.m, err); ok {
-				c.settle(call, answer, err)
-				return
-			}
-		}
-		c.settle(call, c.answer(call.m.ID, err), err)
+		c.settle(call, c.failure(call, err), err)
 		return
 	}
 	if call.ctx.Err() == nil {
 		c.cfg.Log.Warn("message was not delivered to the server", "method", call.m.Method, "error", err)
 	}
+}
+
+// failure makes up the response to call that err is the fate of.
+func (c *conn) failure(call *call, err error) jsonrpc.Message {
+	if c.cfg.Answer != nil && call.answer == nil { // the client's, not one of ours
+		if answer, ok := c.cfg.Answer(call.m, err); ok {
+			return answer
+		}
+	}
+	return c.answer(call.m.ID, err)
 }
 
 // answer makes up the response to the request id that err is the fate of.
@@ -149,7 +153,7 @@ func readRefusal(resp *http.Response) *refusal {
 	if to, err := resp.Location(); err == nil {
 		r.Location = (&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path}).String()
 	}
-	if m, err := jsonrpc.Parse([]byte(strings.TrimSpace(text))); err == nil && m.Failed && proper(m) {
+	if m, err := jsonrpc.Parse([]byte(strings.TrimSpace(strings.TrimPrefix(text, byteOrderMark)))); err == nil && m.Failed && proper(m) {
 		r.body = m
 	}
 	r.Body = strings.ToValidUTF8(text[:min(len(text), maxErrorText)], "")

@@ -137,6 +137,7 @@ func (c *conn) route(m jsonrpc.Message, from any, on *call) {
 			c.route(m, from, on)
 		}
 	case jsonrpc.Notification:
+		c.progress(m)
 		c.deliver(m)
 	case jsonrpc.Request:
 		if on != nil && on.modern {

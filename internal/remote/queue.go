@@ -24,11 +24,24 @@ func (c *conn) Send(m jsonrpc.Message) bool {
 		call.cancel()
 		return false
 	}
+	c.enqueue(call)
+	return true
+}
+
+// enqueue puts call at the end of the queue. c.mu is held.
+func (c *conn) enqueue(call *call) {
 	c.expect(call)
 	c.queue = append(c.queue, call)
-	c.bytes += len(m.Raw)
+	c.bytes += len(call.m.Raw)
 	c.change()
-	return true
+}
+
+// unqueue removes call from the queue, if it is there. c.mu is held.
+func (c *conn) unqueue(call *call) {
+	if i := slices.Index(c.queue, call); i >= 0 {
+		c.queue = slices.Delete(c.queue, i, i+1)
+		c.bytes -= len(call.m.Raw)
+	}
 }
 
 // Room is part of Conn.
@@ -62,6 +75,7 @@ func (c *conn) expect(call *call) {
 	if call.isRequest() {
 		key := call.m.ID.Key()
 		c.open[key] = append(c.open[key], call)
+		c.limit(call)
 	}
 }
 
@@ -114,15 +128,10 @@ func (c *conn) next() *call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.ctx.Err() == nil {
-		i := 0
-		if c.flying >= maxInFlight {
-			i = slices.IndexFunc(c.queue, urgent)
-		}
-		if 0 <= i && i < len(c.queue) {
+		if i := c.first(); i >= 0 {
 			call := c.queue[i]
-			c.queue = slices.Delete(c.queue, i, i+1)
-			c.bytes -= len(call.m.Raw)
-			if call.isRequest() && call.m.Method != "subscriptions/listen" { // which stays there by design
+			c.unqueue(call)
+			if takesPlace(call) {
 				call.flying = true
 				c.flying++
 			}
@@ -139,6 +148,22 @@ func (c *conn) next() *call {
 	return nil
 }
 
+// first returns where in the queue the call is whose turn it is, -1 if all of it must wait for a place at the server. c.mu is held.
+//
+// Where there is no place, what takes none goes if nothing is before it: a notification may be about a request before it, so it overtakes
+// none but by cancelling one. A ping is about nothing, and whoever sends it takes silence for the end of the connection; a few go ahead of all others.
+func (c *conn) first() int {
+	if len(c.queue) > 0 && (c.flying < maxInFlight || !takesPlace(c.queue[0])) {
+		return 0
+	}
+	return slices.IndexFunc(c.queue, func(call *call) bool {
+		return urgent(call) || call.m.Method == "ping" && c.flying < maxInFlight+maxPings
+	})
+}
+
+// takesPlace reports whether call is one of the maxInFlight. A subscriptions/listen is not: it stays at the server by design.
+func takesPlace(call *call) bool { return call.isRequest() && call.m.Method != "subscriptions/listen" }
+
 // begin waits until call's message may be written, over a connection of HTTP/2 or not, and marks it as sent. It returns false if it must not be written any more.
 func (c *conn) begin(call *call, http2 bool) bool {
 	if call.turn != nil {
@@ -150,7 +175,7 @@ func (c *conn) begin(call *call, http2 bool) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if call.cancelled {
+	if call.cancelled || call.expired {
 		return false
 	}
 	call.sent, call.heard, call.http2, call.begun, call.renewals = true, false, http2, false, c.renewals
@@ -173,18 +198,20 @@ func (c *conn) giveUp(m jsonrpc.Message) bool {
 	}
 	call := calls[i]
 	call.cancelled = true
-	if q := slices.Index(c.queue, call); q >= 0 {
-		c.queue = slices.Delete(c.queue, q, q+1)
-		c.bytes -= len(call.m.Raw)
-	}
+	c.unqueue(call)
 	c.settleLocked(call)
 	c.finishLocked(call)
 	if call.sent && !call.modern {
-		// The call's own context can't do it: it ends with the exchange, which is what this is to end.
-		stop := time.AfterFunc(cancelGrace, call.cancel)
-		context.AfterFunc(call.ctx, func() { stop.Stop() })
+		c.wait(call)
 		return false
 	}
 	call.cancel()
 	return true
+}
+
+// wait leaves the exchange of call, of which nothing is wanted any more, cancelGrace to end by itself.
+func (c *conn) wait(call *call) {
+	// The call's own context can't do it: it ends with the exchange, which is what this is to end.
+	stop := time.AfterFunc(cancelGrace, call.cancel)
+	context.AfterFunc(call.ctx, func() { stop.Stop() })
 }

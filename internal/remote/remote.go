@@ -75,6 +75,10 @@ type Config struct {
 	// Answer answers a request that came to an error in an open session, if it knows something better than the error to say. Nil means that it never does.
 	Answer func(m jsonrpc.Message, err error) (answer jsonrpc.Message, ok bool)
 
+	// RequestTimeout is how long a request may take; 0 means for ever. Progress that the server reports of it gives it the same time again, nothing else
+	// does. When it is over the request is answered with an error and cancelled at the server. A subscriptions/listen has no such limit.
+	RequestTimeout time.Duration
+
 	// Stale reports whether a tool's result says that the session has outlived its token. Its session is then renewed for the calls that follow,
 	// once a minute at most: Renew gets new tokens, then the session is opened again. The result goes on as it is. Nil means that no result says so,
 	// and that there are no tokens to get.

@@ -338,16 +338,26 @@ func readMessage(resp *http.Response, limit int64) (jsonrpc.Message, error) {
 			if _, err := io.ReadFull(resp.Body, step); err != nil {
 				return jsonrpc.Message{}, &lostError{err}
 			}
-			parser.Add(step)
 			rest = rest[len(step):]
+			if len(rest)+len(step) == len(raw) && bytes.HasPrefix(raw, []byte(byteOrderMark)) { // JSON has none, and may be taken with one (RFC 8259 §8.1)
+				raw, step = raw[len(byteOrderMark):], step[len(byteOrderMark):]
+			}
+			parser.Add(step)
 		}
 	default:
 		var data eventData
 		buffer := make([]byte, readStep)
+		var n int
+		var err error
+		for n < len(byteOrderMark) && err == nil {
+			var more int
+			more, err = resp.Body.Read(buffer[n:])
+			n += more
+		}
+		text := bytes.TrimPrefix(buffer[:n], []byte(byteOrderMark))
 		for {
-			n, err := resp.Body.Read(buffer)
-			parser.Add(buffer[:n])
-			if data.add(buffer[:n]); data.size > limit {
+			parser.Add(text)
+			if data.add(text); data.size > limit {
 				return jsonrpc.Message{}, &tooLarge{limit}
 			}
 			if err == io.EOF {
@@ -356,6 +366,8 @@ func readMessage(resp *http.Response, limit int64) (jsonrpc.Message, error) {
 			if err != nil {
 				return jsonrpc.Message{}, &lostError{err}
 			}
+			n, err = resp.Body.Read(buffer)
+			text = buffer[:n]
 		}
 		raw = data.bytes()
 	}
