@@ -92,7 +92,6 @@ func TestListed(t *testing.T) {
 		"com.example.unknown:/cb":           false,
 		"http://[::1]:3334/cb":              false,
 		"https://vscode.dev:8443/redirect":  false,
-		"https://user@vscode.dev/redirect":  true,
 		"http://127.0.0.1:99999999999/cb":   true,
 		"http://127.0.0.1:notaport/":        false,
 		"":                                  false,
