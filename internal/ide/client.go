@@ -186,6 +186,9 @@ func (c Client) Found(env Env) bool {
 	return err == nil
 }
 
+// Manual reports whether people have to edit the configuration of the client themselves.
+func (c Client) Manual() bool { return c.syntax == nil }
+
 // Targets returns the files that the client reads, or would if they were there: those of the person or, if project is set, that of
 // the repository in env.Dir, if the client knows such a file.
 func (c Client) Targets(env Env, project bool) []Target {
