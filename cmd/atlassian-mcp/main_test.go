@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	}
 	testscript.Main(m, map[string]func(){
 		"atlassian-mcp": main,
-		"ide":           ide,
+		"ide":           playIDE,
 		"follow":        follow,
 	})
 }
@@ -58,10 +58,10 @@ func TestScript(t *testing.T) {
 
 const initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"ide","version":"1"}}}`
 
-// ide is a command for the scripts: it starts the program that its arguments name as an MCP
+// playIDE is a command for the scripts: it starts the program that its arguments name as an MCP
 // client would, sends it initialize, prints what it answers, and closes its standard input
 // only then. It says on standard error how the program ended.
-func ide() {
+func playIDE() {
 	cmd := exec.Command(os.Args[1], os.Args[2:]...)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
