@@ -246,7 +246,7 @@ func visible(nodes []*adfNode) string {
 // escapeStart keeps a line of text from being taken for the beginning of a block.
 func escapeStart(line string) string {
 	switch {
-	case strings.ContainsRune("#>+-~=|", rune(line[0])):
+	case strings.ContainsRune("#>+-:|", rune(line[0])):
 		return `\` + line
 	case line[0] >= '0' && line[0] <= '9':
 		digits := len(line) - len(strings.TrimLeft(line, "0123456789"))
