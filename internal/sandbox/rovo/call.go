@@ -39,7 +39,22 @@ func (o *Org) Call(c Caller, v View, name string, args json.RawMessage) Outcome 
 	if errors.As(err, &invalid) {
 		return Outcome{Invalid: invalid.Error()}
 	}
-	return outcome(result, err)
+	out := outcome(result, err)
+	if v.V2 {
+		out.Structured = json.RawMessage(compactJSON(structured{[]textContent{{"text", out.Text}}, out.IsError}))
+	}
+	return out
+}
+
+// structured is what the second generation puts into a result's structuredContent: the result once more.
+type structured struct {
+	Content []textContent `json:"content"`
+	IsError bool          `json:"isError"`
+}
+
+type textContent struct {
+	Type string `json:"type"`
+	Text string `json:"text"`
 }
 
 // toolNamed returns the tool of that name, nil if there is none.
@@ -62,6 +77,11 @@ func (c *call) use(tool *Tool, name string, args json.RawMessage) (any, error) {
 	if c.person == nil {
 		return nil, failf(0, `Authentication failed: {"code":401,"message":"Unauthorized"}`)
 	}
+	return c.at(tool, args)
+}
+
+// at runs a tool at the site that its arguments name, if they name any.
+func (c *call) at(tool *Tool, args json.RawMessage) (any, error) {
 	var where struct{ CloudID string }
 	if err := json.Unmarshal(args, &where); err != nil {
 		return nil, err

@@ -183,10 +183,10 @@ func absolute(base, ref string) string {
 	return ref
 }
 
-// have has another tool of the first generation do something in its usual shape, and reads the result into v, if v is not nil.
+// have has another tool do something, as relay does, and reads the result into v.
 func (c *call) have(name string, args map[string]any, v any) error {
 	result, err := c.relay(name, args)
-	if err != nil || v == nil {
+	if err != nil {
 		return err
 	}
 	text, ok := result.(string)
@@ -196,11 +196,16 @@ func (c *call) have(name string, args map[string]any, v any) error {
 	return json.Unmarshal([]byte(text), v)
 }
 
-// relay has another tool of the first generation do the whole thing.
+// relay has another tool of the first generation do the whole thing, in its usual shape. Arguments need not be in the tool's schema: its
+// function knows those of later years.
 func (c *call) relay(name string, args map[string]any) (any, error) {
+	tool := toolNamed(v1(), name)
+	if tool == nil {
+		panic("there is no tool " + name)
+	}
 	inner := *c
 	inner.view.FiveNodes = false
-	return inner.use(toolNamed(v1(), name), name, json.RawMessage(compactJSON(args)))
+	return inner.at(tool, json.RawMessage(compactJSON(args)))
 }
 
 // fetch gets an issue, a page or a component by its ARI.

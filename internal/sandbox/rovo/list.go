@@ -65,7 +65,11 @@ func v1() []Tool {
 // Tools returns what tools/list shows the caller at an endpoint with this view. Which products the caller has chosen makes no difference:
 // the tools of the others are listed too, and don't work.
 func (o *Org) Tools(c Caller, v View) []Tool {
-	return slices.DeleteFunc(slices.Clone(v1()), func(t Tool) bool { return !t.offered(c, v) })
+	tools := v1()
+	if v.V2 {
+		tools = v2(v.All)
+	}
+	return slices.DeleteFunc(slices.Clone(tools), func(t Tool) bool { return !t.offered(c, v) })
 }
 
 // offered reports whether the tool is there for a caller who has signed in this way.

@@ -11,7 +11,7 @@ import "encoding/json"
 type Caller struct {
 	Account  string   // account ID of a [Person]
 	Sites    []string // cloud IDs; nil means every site that the person belongs to
-	Products []string // of Jira, Confluence and Compass, in lower case; nil means all
+	Products []string // of jira, confluence and compass; nil means all of them. Also delete_jira, which is off unless it is here
 	Via      Via
 }
 
