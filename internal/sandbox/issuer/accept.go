@@ -108,6 +108,7 @@ func (b *browser) open(ctx context.Context, address string, form url.Values) (*p
 			return nil, err
 		}
 		req.Header.Set("Accept", "application/json, text/html")
+		req.Header.Set("User-Agent", "Mozilla/5.0 (a person)") // browsers get through where libraries do not
 		if form != nil {
 			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		}
