@@ -17,7 +17,7 @@ func (s *Server) registerControl(mux *http.ServeMux) {
 	handle := func(pattern string, h http.HandlerFunc) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if !sameOrigin(r) {
-				http.Error(w, "this is for programs, and for pages of the sandbox", http.StatusForbidden)
+				refuseOrigin(w, r)
 				return
 			}
 			h(w, r)

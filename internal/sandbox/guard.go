@@ -16,7 +16,9 @@ import (
 
 // guard answers what must not come further, and marks every answer as Atlassian's edge does.
 func (s *Server) guard(next http.Handler) http.Handler {
-	next = http.NewCrossOriginProtection().Handler(next)
+	foreign := http.NewCrossOriginProtection()
+	foreign.SetDenyHandler(http.HandlerFunc(refuseOrigin))
+	next = foreign.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Counted before the client can know of it, so that it may rely on the counts.
 		status := &statusWriter{ResponseWriter: w, begun: func(code int) { s.record.http(r.Method, r.URL.Path, code) }}
@@ -63,6 +65,10 @@ func sameOrigin(r *http.Request) bool {
 	}
 	u, err := url.Parse(origin)
 	return err == nil && u.Scheme == "http" && strings.EqualFold(u.Host, r.Host)
+}
+
+func refuseOrigin(w http.ResponseWriter, _ *http.Request) {
+	refuse(w, http.StatusForbidden, codeRefused, "Forbidden: Invalid Origin header")
 }
 
 // isLibrary reports whether a program has not said who it is: Cloudflare refuses many libraries' default User-Agent.

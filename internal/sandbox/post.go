@@ -48,7 +48,7 @@ func (p peer) caller() rovo.Caller {
 func (s *Server) endpoint(ep endpoint, serve func(http.ResponseWriter, *http.Request, peer)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !sameOrigin(r) {
-			refuse(w, http.StatusForbidden, codeRefused, "Forbidden: Invalid Origin header")
+			refuseOrigin(w, r)
 			return
 		}
 		if ep.path == ssePath && s.faults.on("sse-retired") {

@@ -1,0 +1,230 @@
+package sandbox_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/mark3labs/mcp-go/client"
+	"github.com/mark3labs/mcp-go/client/transport"
+	"github.com/mark3labs/mcp-go/mcp"
+)
+
+// TestMethods are the requests that are not about tools.
+func TestMethods(t *testing.T) {
+	c := newClient(t, start(t))
+	c.initialize()
+	for method, test := range map[string]struct{ params, want string }{
+		"ping":                     {`{}`, `"result":{}}`},
+		"logging/setLevel":         {`{"level":"warning"}`, `"result":{}}`},
+		"prompts/list":             {`{}`, `"result":{"prompts":[]}}`},
+		"resources/templates/list": {`{}`, `"result":{"resourceTemplates":[]}}`},
+		"completion/complete":      {`{}`, `"result":{"completion":{"hasMore":false,"total":0,"values":[]}}}`},
+		"server/discover":          {`{}`, `"error":{"code":-32601,"message":"Method not found"}}`},
+		"roots/list":               {`{}`, `"error":{"code":-32601,"message":"Method not found"}}`},
+		"tools/call":               {`{}`, `"error":{"code":-32602,"message":"Invalid request parameters"}}`},
+		"resources/read":           {`{"uri":"ui://x"}`, `"error":{"code":-32002,"message":"Resource not found","data":{"uri":"ui://x"}}}`},
+	} {
+		r := c.post(`{"jsonrpc":"2.0","id":1,"method":"` + method + `","params":` + test.params + `}`)
+		if want := "event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":1," + test.want + "\n\n"; r.body != want {
+			t.Errorf("%s: %s\nwant %s", method, r.body, want)
+		}
+	}
+	if r := c.post(`{"jsonrpc":"2.0","id":1,"method":"logging/setLevel","params":{"level":"loud"}}`); !strings.Contains(r.body, "-32602") {
+		t.Errorf("setLevel: %s", r.body)
+	}
+}
+
+// TestPages reads the page of each interactive tool.
+func TestPages(t *testing.T) {
+	c := newClient(t, start(t))
+	c.initialize()
+	var listed struct {
+		Tools []struct {
+			Name string
+			Meta struct {
+				UI struct{ ResourceURI string }
+			} `json:"_meta"`
+		}
+	}
+	decode(t, c.post(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`).result(t), &listed)
+	for _, tool := range listed.Tools {
+		uri := tool.Meta.UI.ResourceURI
+		if uri == "" {
+			continue
+		}
+		var read struct{ Contents []struct{ URI, MIMEType, Text string } }
+		decode(t, c.post(`{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"`+uri+`"}}`).result(t), &read)
+		if len(read.Contents) != 1 || read.Contents[0].URI != uri || !strings.HasPrefix(read.Contents[0].Text, "<!doctype html>") {
+			t.Errorf("%s: %+v", tool.Name, read)
+		}
+	}
+	var resources struct{ Resources []struct{ URI string } }
+	decode(t, c.post(`{"jsonrpc":"2.0","id":1,"method":"resources/list"}`).result(t), &resources)
+	if len(resources.Resources) != 2 {
+		t.Errorf("resources %+v", resources)
+	}
+}
+
+func decode(t *testing.T, from, to any) {
+	t.Helper()
+	text, err := json.Marshal(from)
+	if err == nil {
+		err = json.Unmarshal(text, to)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestViews lists the tools of each endpoint, and of some URLs that ask for less or more.
+func TestViews(t *testing.T) {
+	s := start(t)
+	list := func(path, query string) (names []string) {
+		t.Helper()
+		c, _ := signIn(t, s, path)
+		c.url += query
+		c.initialize()
+		for cursor, params := "-", `{}`; cursor != ""; params = `{"cursor":"` + cursor + `"}` {
+			var page struct {
+				Tools      []struct{ Name string }
+				NextCursor string
+			}
+			decode(t, c.post(`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":`+params+`}`).result(t), &page)
+			for _, tool := range page.Tools {
+				names = append(names, tool.Name)
+			}
+			cursor = page.NextCursor
+			if query == "?tools=all" && len(page.Tools) > 20 {
+				t.Errorf("a page has %d tools", len(page.Tools))
+			}
+		}
+		return names
+	}
+	v1 := list("/v1/mcp", "")
+	if !slices.Contains(v1, "atlassianUserInfo") {
+		t.Errorf("v1: %v", v1)
+	}
+	for _, path := range []string{"/v1/mcp/authv2", "/mcp"} {
+		if names := list(path, ""); !slices.Equal(names, v1) {
+			t.Errorf("%s: %v\nv1: %v", path, names, v1)
+		}
+	}
+	if names := list("/v1/mcp", "?capabilities=SEARCH_JIRA"); slices.ContainsFunc(names, func(name string) bool {
+		return strings.Contains(name, "Confluence") || name == "createJiraIssue"
+	}) {
+		t.Errorf("SEARCH_JIRA: %v", names)
+	}
+	v2, all := list("/v2/mcp", ""), list("/v2/mcp", "?tools=all")
+	if slices.Contains(v2, "getConfluencePage") || len(slices.Compact(slices.Sorted(slices.Values(all)))) != len(all) {
+		t.Errorf("v2: %v\nall: %v", v2, all)
+	}
+	if c := newClient(t, s); true {
+		c.initialize()
+		if r := c.post(`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"cursor":"x"}}`); !strings.Contains(r.body, "Invalid cursor") {
+			t.Errorf("a made-up cursor: %s", r.body)
+		}
+	}
+}
+
+// TestPeer has mcp-go's client use each endpoint.
+func TestPeer(t *testing.T) {
+	s := start(t)
+	for _, path := range []string{"/v1/mcp", "/v1/mcp/authv2", "/v2/mcp", "/mcp", "/v1/sse"} {
+		t.Run(strings.ReplaceAll(path[1:], "/", "-"), func(t *testing.T) {
+			c, _ := signIn(t, s, path)
+			headers := map[string]string{"Authorization": c.header.Get("Authorization"), "User-Agent": "peer/1"}
+			before := s.Counts()
+			var peer *client.Client
+			var err error
+			if path == "/v1/sse" {
+				peer, err = client.NewSSEMCPClient(c.url, client.WithHeaders(headers))
+			} else {
+				peer, err = client.NewStreamableHttpClient(c.url, transport.WithHTTPHeaders(headers), transport.WithContinuousListening())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx := t.Context()
+			if err := peer.Start(ctx); err != nil {
+				t.Fatal(err)
+			}
+			defer peer.Close()
+			var ask mcp.InitializeRequest
+			ask.Params.ProtocolVersion = mcp.LATEST_LEGACY_PROTOCOL_VERSION
+			ask.Params.ClientInfo = mcp.Implementation{Name: "peer", Version: "1"}
+			got, err := peer.Initialize(ctx, ask)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.ServerInfo.Name != "atlassian-mcp-server" {
+				t.Errorf("server %+v", got.ServerInfo)
+			}
+			if err := peer.Ping(ctx); path != "/mcp" && err != nil {
+				t.Error(err)
+			}
+			tools, err := peer.ListTools(ctx, mcp.ListToolsRequest{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(tools.Tools, func(tool mcp.Tool) bool { return tool.Name == "atlassianUserInfo" }) {
+				t.Skipf("%d tools", len(tools.Tools))
+			}
+			const parallel = 20
+			var calling sync.WaitGroup
+			for i := range parallel {
+				calling.Go(func() {
+					var call mcp.CallToolRequest
+					call.Params.Name = "atlassianUserInfo"
+					call.Params.Meta = &mcp.Meta{AdditionalFields: map[string]any{"sandbox/mark": fmt.Sprint(path, i)}}
+					if result, err := peer.CallTool(ctx, call); err != nil || result.IsError || len(result.Content) != 1 {
+						t.Errorf("%+v, %v", result, err)
+					}
+				})
+			}
+			calling.Wait()
+			n := s.Counts()
+			for i := range parallel {
+				if mark := fmt.Sprint(path, i); n.Marked[mark] != 1 {
+					t.Errorf("the call marked %q was carried out %d times", mark, n.Marked[mark])
+				}
+			}
+			peer.Close()
+			eventually(t, s, "a stream or session remains", func(n counts) bool { return n.Open == before.Open && n.Hearing == before.Hearing })
+		})
+	}
+}
+
+// TestReplacedStream opens a second stream for a session: the first ends, and the second remains.
+func TestReplacedStream(t *testing.T) {
+	s := start(t)
+	c := newClient(t, s)
+	c.initialize()
+	first, err := c.open(t.Context(), "GET", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Body.Close()
+	second, err := c.open(t.Context(), "GET", "", http.Header{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Body.Close()
+	if n, err := first.Body.Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Errorf("the first stream has %d, %v", n, err)
+	}
+	eventually(t, s, "both streams are open", func(n counts) bool { return n.Hearing == 1 })
+	if sessions := s.Sessions(); len(sessions) != 1 || !sessions[0].Stream {
+		t.Errorf("sessions %+v", sessions)
+	}
+	if r := c.do("DELETE", "", nil); r.StatusCode != 204 {
+		t.Errorf("DELETE: %d", r.StatusCode)
+	}
+	if n, err := second.Body.Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Errorf("the second stream has %d, %v", n, err)
+	}
+}
