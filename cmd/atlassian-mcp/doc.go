@@ -13,7 +13,10 @@ Usage:
 	atlassian-mcp call TOOL [NAME=VALUE]... [--json OBJECT] [--result] [--server URL] [flags]
 	atlassian-mcp resources [URI] [--json] [--server URL] [flags]
 	atlassian-mcp prompts [URL] [--json] [flags]
-	atlassian-mcp demo
+	atlassian-mcp install [CLIENT...] [flags] [-- URL and flags of the relay]
+	atlassian-mcp uninstall [CLIENT...] [flags]
+	atlassian-mcp sandbox [--port PORT] [--user NAME] [--data FILE] [--fault FAULT]... [--debug]
+	atlassian-mcp demo [--fault FAULT]... [--no-browser]
 	atlassian-mcp completion SHELL
 	atlassian-mcp version
 
@@ -23,7 +26,26 @@ byte of them but what the two transports demand. Diagnostics go to standard erro
 
 # Setting it up
 
-Name it as the command of a local (stdio) server in the configuration of the MCP client:
+The install command writes this program into the configuration of MCP clients:
+
+	atlassian-mcp install cursor vscode
+	atlassian-mcp install codex --name work -- authv2 --profile work
+
+The clients it knows are claude-desktop, claude-code, cursor, vscode, vscode-insiders,
+windsurf, gemini, codex, copilot, zed, cline, opencode, lm-studio, goose and kiro; "all" are
+those on this machine. Without a client it shows these and asks which ones. What follows --
+is what the client is to start this program with, and is checked at once.
+
+Everything else in a file stays as it is, comments too, and what was in it before is kept in
+a file beside it, whose name ends in ".atlassian-mcp.bak". A file that can't be parsed is
+left alone. Claude Code is told by its own command, if that is on PATH; for Goose, the entry
+is printed. The path that is written for this program is one that stays the same when
+Homebrew, npm or go install put a new version in its place. HTTPS_PROXY, HTTP_PROXY,
+NO_PROXY, SSL_CERT_FILE and NODE_EXTRA_CA_CERTS, if set, go into the entry. To run install
+again changes what is different, and nothing of what was added to the entry by hand. The
+uninstall command takes the entry out.
+
+For any other client, name it as the command of a local (stdio) server in the configuration:
 
 	{
 	  "mcpServers": {
@@ -119,6 +141,19 @@ trouble in the log that --log-file names. Each has one line, and advice where so
 --json is for programs. With --explain MESSAGE it says what a message on one of Atlassian's pages
 means. The exit status is 1 if something is wrong.
 
+# Trying it out
+
+Sandbox plays the Atlassian Rovo MCP Server on a port of 127.0.0.1, 8417 unless --port says
+otherwise: sign-in in the browser, the tools, and Jira, Confluence and Compass of an
+organization that is made up. It prints what to put into an MCP client's configuration, and
+a page at its address shows what goes on. With --data FILE the organization outlives it, and
+may be edited meanwhile; with --user NAME the sign-in page doesn't ask who one is; with --fault
+it fails as the real server does, see "atlassian-mcp help sandbox" for the names.
+
+Demo starts a sandbox and a relay, plays the MCP client, and does what people ask agents to
+do. At a terminal with a display you sign in in your browser; elsewhere, with --no-browser, or
+after 30 seconds, it does that itself.
+
 # Flags
 
 Flags may come before or after the URL. A time without a unit is in seconds. An asterisk
@@ -194,6 +229,17 @@ Of single commands:
 		Take over the sign-in of mcp-remote.
 	logout --all, status --all
 		All servers and profiles.
+	install --name NAME, uninstall --name NAME
+		The name of the server in the client (atlassian). With different names there
+		may be several, such as one for each profile.
+	install --project, uninstall --project
+		Use the configuration file of the repository in the current directory, not
+		that of the user.
+	install --print, uninstall --print
+		Show what would be changed, and change nothing.
+	install --replace
+		Take out other entries for Atlassian's server, such as those of mcp-remote.
+		Without this flag install asks on a terminal, and else leaves them.
 	status --json
 		Write JSON.
 

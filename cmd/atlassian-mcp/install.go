@@ -132,7 +132,7 @@ func (f *installFlags) install(cmd *cobra.Command, args []string) error {
 			return err
 		}
 		changed = changed || change.Changed()
-		return f.carryOut(cmd, t, change, "is", "is already")
+		return f.carryOut(cmd, t, change, "is now in", "is already in")
 	})
 	if changed && !f.print {
 		f.advise(cmd.ErrOrStderr(), clients, entry)
@@ -182,7 +182,7 @@ func (f *installFlags) uninstall(cmd *cobra.Command, args []string) error {
 		if err != nil {
 			return err
 		}
-		return f.carryOut(cmd, t, change, "is not", "is not")
+		return f.carryOut(cmd, t, change, "is no longer in", "is not in")
 	})
 }
 
@@ -415,7 +415,7 @@ func (f *installFlags) rivals(cmd *cobra.Command, t ide.Target, entry ide.Entry)
 	return names, nil
 }
 
-// carryOut makes the change, or shows it, and says how things are with the server then: now, or already.
+// carryOut makes the change, or shows it, and says with now how things are after it, or with already how they were.
 func (f *installFlags) carryOut(cmd *cobra.Command, t ide.Target, change ide.Change, now, already string) error {
 	out := cmd.OutOrStdout()
 	switch {
@@ -426,7 +426,7 @@ func (f *installFlags) carryOut(cmd *cobra.Command, t ide.Target, change ide.Cha
 		fmt.Fprintf(out, "%s: remove %q from %s yourself\n", t.Title, f.name, t.File)
 		return nil
 	case !change.Changed():
-		fmt.Fprintf(out, "%s: %q %s in %s\n", t.Title, f.name, already, change.File)
+		fmt.Fprintf(out, "%s: %q %s %s\n", t.Title, f.name, already, change.File)
 		return nil
 	case f.print && len(change.Commands) > 0:
 		for _, argv := range change.Commands {
@@ -444,7 +444,7 @@ func (f *installFlags) carryOut(cmd *cobra.Command, t ide.Target, change ide.Cha
 	if _, err := os.Stat(change.Backup); err == nil && change.Before != nil {
 		note = "; what was there before is in " + filepath.Base(change.Backup)
 	}
-	fmt.Fprintf(out, "%s: %q %s in %s now%s\n", t.Title, f.name, now, change.File, note)
+	fmt.Fprintf(out, "%s: %q %s %s%s\n", t.Title, f.name, now, change.File, note)
 	return nil
 }
 
