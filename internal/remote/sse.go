@@ -129,7 +129,9 @@ func (s *sse) dial(ctx context.Context, stream *eventStream) error {
 			return errNoEndpoint
 		case err != nil:
 			return err
-		case e.Type != "endpoint":
+		}
+		s.passed(e)
+		if e.Type != "endpoint" {
 			continue
 		}
 		stream.endpoint, err = s.url.Parse(strings.TrimSpace(string(e.Data)))
@@ -157,11 +159,7 @@ func (s *sse) read(stream *eventStream) {
 			broken = err
 			break
 		}
-		if e.HasID {
-			s.streamMu.Lock()
-			s.lastID = e.ID
-			s.streamMu.Unlock()
-		}
+		s.passed(e)
 		s.event(e, stream, nil)
 	}
 	stream.cancel()
@@ -175,6 +173,15 @@ func (s *sse) read(stream *eventStream) {
 		s.streamMu.Unlock()
 	}
 	s.lose(stream, broken)
+}
+
+// passed notes that e has come.
+func (s *sse) passed(e event) {
+	if e.HasID {
+		s.streamMu.Lock()
+		defer s.streamMu.Unlock()
+		s.lastID = e.ID
+	}
 }
 
 // lose answers what was sent on a stream that has broken, and has a new one opened.
