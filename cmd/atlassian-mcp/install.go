@@ -250,7 +250,8 @@ const packagePath = "github.com/atlassian-mcp/atlassian-mcp/cmd/atlassian-mcp"
 func checkRelayArgs(args []string) error {
 	f := new(relayFlags)
 	cmd := f.command()
-	cmd.InitDefaultHelpFlag()
+	cmd.InitDefaultHelpFlag() // cobra adds these two when a command runs
+	cmd.InitDefaultVersionFlag()
 	if err := cmd.ParseFlags(args); err != nil {
 		return flagError(cmd, err)
 	}
