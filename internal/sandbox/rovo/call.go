@@ -30,10 +30,11 @@ func (o *Org) Call(c Caller, v View, name string, args json.RawMessage) Outcome 
 		args = json.RawMessage("{}")
 	}
 	result, err := (&call{org: o, caller: c, view: v, person: o.person(c.Account)}).use(toolNamed(o.Tools(c, v), name), name, args)
+	if err == nil {
+		err = o.save()
+	}
 	if err != nil {
 		o.restore()
-	} else {
-		err = o.save()
 	}
 	var invalid invalidError
 	if errors.As(err, &invalid) {

@@ -75,7 +75,7 @@ type componentRef struct {
 func (c *call) componentNode(k *Component) componentNode {
 	n := componentNode{
 		ID: k.ID, Name: k.Name, TypeID: k.Type, Description: k.Description, OwnerID: k.Owner, Lifecycle: k.Lifecycle, Tier: k.Tier,
-		Labels: slices.Concat([]string{}, k.Labels), Links: slices.Concat([]CompassLink{}, k.Links), Values: []fieldValue{},
+		Labels: append([]string{}, k.Labels...), Links: append([]CompassLink{}, k.Links...), Values: []fieldValue{},
 		URL: c.site.URL + "/compass/component/" + k.ID[strings.LastIndex(k.ID, "/")+1:], Created: k.Created, Updated: k.Updated,
 	}
 	if team := c.org.team(k.Owner); team != nil {
@@ -167,8 +167,9 @@ func (c *call) compassOwned() (any, error) {
 func page[T any](name string, all []T, first int, after string) (any, error) {
 	start := 0
 	if after != "" {
-		text, err := base64.StdEncoding.DecodeString(after)
-		if start, _ = strconv.Atoi(string(text)); err != nil || start < 0 || start > len(all) {
+		text, _ := base64.StdEncoding.DecodeString(after)
+		var err error
+		if start, err = strconv.Atoi(string(text)); err != nil || start < 0 || start > len(all) {
 			return nil, failf(400, "Invalid cursor: %s", after)
 		}
 	}
@@ -292,7 +293,7 @@ func (c *call) createField() (any, error) {
 func fieldNode(f *CustomField) any {
 	return map[string]any{
 		"id": f.ID, "name": f.Name, "type": f.Type, "description": f.Description,
-		"componentTypeIds": slices.Concat([]string{}, f.Components), "options": slices.Concat([]string{}, f.Options),
+		"componentTypeIds": append([]string{}, f.Components...), "options": append([]string{}, f.Options...),
 	}
 }
 

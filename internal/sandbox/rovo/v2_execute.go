@@ -184,7 +184,7 @@ func (c *call) issueComments() (any, error) {
 	fields, _ := issue.(map[string]any)["fields"].(map[string]any)
 	found, _ := fields["comment"].(map[string]any)
 	comments, _ := found["comments"].([]any)
-	return map[string]any{"startAt": 0, "maxResults": len(comments), "total": len(comments), "isLast": true, "comments": slices.Concat([]any{}, comments)}, nil
+	return map[string]any{"startAt": 0, "maxResults": len(comments), "total": len(comments), "isLast": true, "comments": append([]any{}, comments...)}, nil
 }
 
 // deleteIssue deletes an issue, if whoever signed in has been granted more than there is by default.

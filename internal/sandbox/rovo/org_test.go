@@ -1,0 +1,205 @@
+package rovo
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// play uses a tool that must succeed and reads its result into v, if v is not nil.
+func play(t *testing.T, o *Org, c Caller, v View, name string, args map[string]any, result any) {
+	t.Helper()
+	out := o.Call(c, v, name, json.RawMessage(compactJSON(args)))
+	if out.IsError || out.Invalid != "" {
+		t.Fatalf("%s %v: %s%s", name, args, out.Text, out.Invalid)
+	}
+	if result != nil {
+		if err := json.Unmarshal([]byte(out.Text), result); err != nil {
+			t.Fatalf("%s: %v in %s", name, err, out.Text)
+		}
+	}
+}
+
+func addComponent(t *testing.T, o *Org, name string) {
+	t.Helper()
+	play(t, o, Caller{Account: ada}, View{}, "createCompassComponent", map[string]any{"cloudId": "acme.atlassian.net", "name": name, "typeId": "SERVICE"}, nil)
+}
+
+func hasComponent(t *testing.T, o *Org, name string) bool {
+	t.Helper()
+	var found struct{ Components []componentNode }
+	play(t, o, Caller{Account: ada}, View{}, "getCompassComponents", map[string]any{"cloudId": acmeID, "query": name}, &found)
+	return len(found.Components) == 1 && found.Components[0].Name == name
+}
+
+func TestDataFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "acme.json")
+	o, err := Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addComponent(t, o, "mailer")
+	text := read(t, file)
+	if !bytes.Equal(text, o.Data()) || !bytes.Contains(text, []byte("mailer")) {
+		t.Fatal("the file isn't what the organisation is")
+	}
+
+	again, err := Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !hasComponent(t, again, "mailer") || !bytes.Equal(again.Data(), text) {
+		t.Error("another process has another organisation")
+	}
+	if leftover, _ := filepath.Glob(file + ".*"); leftover != nil {
+		t.Errorf("%q were left", leftover)
+	}
+}
+
+// TestDataFileEdited changes the file while the organisation is in use.
+func TestDataFileEdited(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "acme.json")
+	o, err := Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addComponent(t, o, "mailer")
+	text := read(t, file)
+	write(t, file, bytes.ReplaceAll(text, []byte(`"mailer"`), []byte(`"postal"`))) // as long as before
+	if !hasComponent(t, o, "postal") {
+		t.Fatal("the edit is not seen")
+	}
+
+	for _, broken := range []string{`{`, `{"name": "Acme"}`, strings.Replace(string(text), `"name": "Acme"`, `"name": "Acme", "unknown": 1`, 1)} {
+		write(t, file, []byte(broken))
+		for range 2 { // each time, so that nobody overwrites it
+			out := o.Call(Caller{Account: ada}, View{}, "createCompassComponent", json.RawMessage(`{"cloudId":"`+acmeID+`","name":"lost","typeId":"SERVICE"}`))
+			if !out.IsError || !strings.Contains(out.Text, "acme.json") {
+				t.Fatalf("with a broken file: %+v", out)
+			}
+			if string(read(t, file)) != broken {
+				t.Fatal("what somebody was writing has been overwritten")
+			}
+		}
+	}
+	write(t, file, bytes.ReplaceAll(text, []byte("\n  "), []byte("\n      "))) // laid out in another way
+	laidOut := read(t, file)
+	if !hasComponent(t, o, "mailer") || hasComponent(t, o, "lost") {
+		t.Error("it isn't well again")
+	}
+	if !bytes.Equal(read(t, file), laidOut) {
+		t.Error("reading has written")
+	}
+
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	addComponent(t, o, "printer")
+	if !bytes.Contains(read(t, file), []byte("mailer")) {
+		t.Error("the file has not come back")
+	}
+}
+
+// TestUnwritable checks that what can't be kept doesn't happen.
+func TestUnwritable(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "gone")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	o, err := Open(filepath.Join(dir, "acme.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	out := o.Call(Caller{Account: ada}, View{}, "createCompassComponent", json.RawMessage(`{"cloudId":"`+acmeID+`","name":"lost","typeId":"SERVICE"}`))
+	if !out.IsError || !strings.Contains(out.Text, "writing the organisation") {
+		t.Errorf("outcome: %+v", out)
+	}
+	if hasComponent(t, o, "lost") {
+		t.Error("what was refused is there")
+	}
+}
+
+func TestReplace(t *testing.T) {
+	o := open(t)
+	before := o.Data()
+	addComponent(t, o, "mailer")
+	for _, broken := range []string{"", "[]", `{"people": [], "sites": []}`, `{"no": 1}`} {
+		if o.Replace([]byte(broken)) == nil {
+			t.Errorf("%q has been taken", broken)
+		}
+	}
+	if !hasComponent(t, o, "mailer") {
+		t.Error("a broken organisation has replaced the old one")
+	}
+	if err := o.Replace(before); err != nil {
+		t.Fatal(err)
+	}
+	if hasComponent(t, o, "mailer") {
+		t.Error("the organisation has not been replaced")
+	}
+}
+
+// TestFailureChangesNothing has a tool fail after it has taken a number.
+func TestFailureChangesNothing(t *testing.T) {
+	o := open(t)
+	before := o.Data()
+	out := o.Call(Caller{Account: ada}, View{}, "createCompassComponent", json.RawMessage(
+		`{"cloudId":"`+acmeID+`","name":"x","typeId":"SERVICE","links":[{"type":"DOCUMENT","url":"https://x.example"}],"customFields":[{"definitionId":"none","value":1}]}`))
+	if !out.IsError || !bytes.Equal(o.Data(), before) {
+		t.Errorf("outcome: %+v", out)
+	}
+}
+
+func TestPlaces(t *testing.T) {
+	o := open(t)
+	if got := o.Places(ada); len(got) != 2 || got[0] != (Place{acmeID, "acme", "https://acme.atlassian.net"}) {
+		t.Errorf("Ada's places: %v", got)
+	}
+	if got := o.Places(dana); len(got) != 1 {
+		t.Errorf("Dana's places: %v", got)
+	}
+	if len(o.People()) != 5 {
+		t.Errorf("people: %v", o.People())
+	}
+}
+
+func TestConcurrentCalls(t *testing.T) {
+	o, err := Open(filepath.Join(t.TempDir(), "acme.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for _, name := range []string{"north", "south", "east", "west"} {
+		all.Go(func() { addComponent(t, o, name) })
+		all.Go(func() { o.Tools(Caller{Account: ada}, View{V2: true, All: true}) })
+	}
+	all.Wait()
+	for _, name := range []string{"north", "south", "east", "west"} {
+		if !hasComponent(t, o, name) {
+			t.Errorf("%s is lost", name)
+		}
+	}
+}
+
+func read(t *testing.T, file string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func write(t *testing.T, file string, text []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
