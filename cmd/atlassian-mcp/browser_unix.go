@@ -54,6 +54,12 @@ func findDisplay() {
 	}
 }
 
+// hasDisplay reports whether a browser would be seen by the person at the terminal.
+func hasDisplay() bool {
+	findDisplay()
+	return os.Getenv("SSH_CONNECTION") == "" && (os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != "")
+}
+
 func isDir(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/spf13/cobra"
@@ -127,23 +128,27 @@ func (c *mcpClient) await(ctx context.Context, id jsonrpc.ID, result any) error 
 
 // An answeredError is a response that is an error.
 type answeredError struct {
-	code    int
-	message string
+	message    string
+	retryAfter time.Duration // 0 if it was not said
 }
 
-func (e *answeredError) Error() string { return "server answered: " + e.message }
+func (e *answeredError) Error() string { return "answer: " + e.message }
 
 func answerError(m jsonrpc.Message) error {
 	var answer struct {
 		Error struct {
-			Code    int    `json:"code"`
 			Message string `json:"message"`
+			Data    json.RawMessage
 		} `json:"error"`
 	}
 	if err := json.Unmarshal(m.Raw, &answer); err != nil {
 		return fmt.Errorf("the server's answer can't be read: %v", err)
 	}
-	return &answeredError{answer.Error.Code, answer.Error.Message}
+	err := &answeredError{message: answer.Error.Message}
+	if seconds, e := strconv.ParseFloat(string(jsonrpc.Lookup(answer.Error.Data, "retryAfter")), 64); e == nil {
+		err.retryAfter = time.Duration(seconds * float64(time.Second))
+	}
+	return err
 }
 
 // pages calls a method that lists something, page after page, and returns what is under member of each.

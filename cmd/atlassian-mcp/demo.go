@@ -1,48 +1,73 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"slices"
-	"strconv"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/spf13/cobra"
 
-	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/sandbox"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/sandbox/issuer"
 )
 
-// demoTimeout bounds the demo. It takes well under a second on an idle machine.
-const demoTimeout = 30 * time.Second
+const (
+	// demoTimeout bounds the demo. It takes about a second by itself; a fault, or a person, may hold it up.
+	demoTimeout = 3 * time.Minute
+
+	// personTimeout is how long the demo waits for a person at the sign-in page before it signs in by itself.
+	personTimeout = 30 * time.Second
+)
+
+// demoFlags are the flags of demo.
+type demoFlags struct {
+	faults    []string
+	noBrowser bool
+}
 
 func newDemoCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "demo",
-		Short: "Show the relay at work, on this machine alone",
-		Long: `demo starts a small MCP server on a free port of 127.0.0.1, and atlassian-mcp
-with the URL of that server, as an MCP client would start it. It then plays the
-client: each step goes through the relay to the server and back. It exits with
-status 0 if everything worked.`,
+	f := new(demoFlags)
+	cmd := &cobra.Command{
+		Use:   "demo [flags]",
+		Short: "Show the whole job, on this machine alone",
+		Long: `demo starts a Rovo MCP server of its own (see 'atlassian-mcp help sandbox') on a free
+port of 127.0.0.1, and atlassian-mcp with the URL of that server, as an MCP client would
+start it. It then plays the client: it signs in, and does what people ask agents to do
+with Jira, Confluence and Compass. Each step goes through the relay to the server and
+back. At a terminal with a display you sign in yourself, in your browser; elsewhere, or
+after 30 seconds, the demo does that too.
+
+With --fault something goes wrong on the way, see 'atlassian-mcp help sandbox', and the
+demo shows what comes of it.
+
+Nothing of yours is read or changed. The exit status is 0 if everything worked.`,
+		Example: `  atlassian-mcp demo
+  atlassian-mcp demo --fault session-loss=5`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), demoTimeout)
 			defer cancel()
-			return demo(ctx, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			f.noBrowser = f.noBrowser || !isTerminal(cmd.InOrStdin()) || !isTerminalWriter(cmd.OutOrStdout()) || !hasDisplay()
+			return f.demo(ctx, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
+	cmd.Flags().StringArrayVar(&f.faults, "fault", nil, "have this `FAULT` happen: NAME or NAME=ARGUMENT (repeatable)")
+	cmd.Flags().BoolVar(&f.noBrowser, "no-browser", false, "sign in without a browser")
+	cmd.DisableFlagsInUseLine = true
+	return cmd
 }
 
-// demo plays all three parts: the server and the client in this process, and between them
-// this program in another one. It tells on stdout what happens; stderr is the relay's too.
-func demo(ctx context.Context, stdout, stderr io.Writer) error {
-	server, err := startDemoServer()
+// demo plays all parts but one: the server, the person and the client in this process, and between them this program in another
+// one. It tells on stdout what happens.
+func (f *demoFlags) demo(ctx context.Context, stdout, stderr io.Writer) error {
+	server, err := sandbox.Start(sandbox.Config{Faults: f.faults})
 	if err != nil {
 		return err
 	}
@@ -52,201 +77,150 @@ func demo(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(home)
-	client, err := newDemoClient(ctx, server.URL, home, stderr)
+
+	endpoint := server.Endpoint("/v1/mcp")
+	person := &demoPerson{server: server, noBrowser: f.noBrowser, out: stdout, ctx: ctx, rest: stderr}
+	client, err := newDemoClient(ctx, endpoint, home, person)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "MCP server:  %s\nMCP client:  starts %s\n\n", server.URL, client.cmd)
-
-	steps := demoSteps(client, server)
-	failed := 0
-	for _, s := range steps {
-		began := time.Now()
-		got, err := s.run()
-		result := "ok  "
-		if err != nil {
-			failed++
-			result, got = "FAIL", plain(err.Error())
-		}
-		fmt.Fprintf(stdout, "%s  %-20s %7.1f ms  %s\n", result, s.name, float64(time.Since(began).Microseconds())/1000, got)
+	fmt.Fprintf(stdout, "Rovo server:  %s (not Atlassian's: a sandbox on this machine)\nMCP client:   starts %s\n", endpoint, client.cmd)
+	if len(f.faults) > 0 {
+		fmt.Fprintf(stdout, "Going wrong:  %s\n", strings.Join(f.faults, ", "))
 	}
-	fmt.Fprintf(stdout, "\n%d of %d steps worked.\n", len(steps)-failed, len(steps))
-	if failed > 0 {
+	fmt.Fprintln(stdout)
+
+	work := &demoWork{client: client, server: server, person: person}
+	failures := work.run(stdout, len(f.faults) > 0)
+	client.close() // again, if a step failed that should have
+	person.Close()
+	fmt.Fprintf(stdout, "\n%d of %d steps worked.\n\n", len(work.steps())-failures, len(work.steps()))
+	work.measured(stdout)
+	if failures > 0 {
 		return errors.New("the demo did not work")
 	}
 	return nil
 }
 
-// A demoStep is something that a client does. run returns what came of it.
+// A demoPerson reads what the relay says on its standard error, and signs in when it asks for that.
+type demoPerson struct {
+	server    *sandbox.Server
+	noBrowser bool
+	out, rest io.Writer
+	ctx       context.Context
+
+	tasks sync.WaitGroup
+	line  bytes.Buffer
+	once  sync.Once
+	mu    sync.Mutex // guards err
+	err   error
+}
+
+// Write takes what the relay says.
+func (p *demoPerson) Write(text []byte) (int, error) {
+	p.line.Write(text)
+	for {
+		whole, rest, ok := bytes.Cut(p.line.Bytes(), []byte("\n"))
+		if !ok {
+			return len(text), nil
+		}
+		line := string(whole)
+		p.line = *bytes.NewBuffer(bytes.Clone(rest))
+		switch _, page, asks := strings.Cut(line, ": Open this page to sign in: "); {
+		case asks:
+			p.once.Do(func() { p.tasks.Go(func() { p.fail(p.signIn(page)) }) })
+		case strings.HasPrefix(line, errorPrefix), strings.HasPrefix(line, "atlassian-mcp: hint: "):
+			fmt.Fprintln(p.rest, line)
+		}
+	}
+}
+
+// signIn has the person sign in at the page, or does it for them.
+func (p *demoPerson) signIn(page string) error {
+	if !p.noBrowser && openURL(page) == nil {
+		fmt.Fprintf(p.out, "Your browser shows the sign-in page. Accept there, or wait for %.0f s.\n", personTimeout.Seconds())
+		late := time.NewTimer(personTimeout)
+		defer late.Stop()
+		look := time.NewTicker(100 * time.Millisecond) // the sandbox tells its counts to whoever asks
+		defer look.Stop()
+		for waiting := true; waiting; {
+			select {
+			case <-look.C:
+				if p.server.Counts().Issuer.Grants > 0 {
+					return nil
+				}
+			case <-late.C:
+				waiting = false
+			case <-p.ctx.Done():
+				return context.Cause(p.ctx)
+			}
+		}
+	}
+	_, err := issuer.Accept(p.ctx, nil, page, issuer.Choice{})
+	return err
+}
+
+func (p *demoPerson) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.err = err
+}
+
+// Err returns why the sign-in failed, nil if it did not.
+func (p *demoPerson) Err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+// Close waits until the person has done what they began.
+func (p *demoPerson) Close() { p.tasks.Wait() }
+
+// A demoStep is something that people ask an agent to do. run returns what came of it.
 type demoStep struct {
 	name string
 	run  func() (string, error)
 }
 
-// demoSteps returns what c does at s, in order.
-func demoSteps(c *demoClient, s *demoServer) []demoStep {
-	const greeting = "Grüße, 你好, hello"
-	return []demoStep{
-		{"start, initialize", c.initialize},
-		{"tools/list", func() (string, error) {
-			var tools mcp.ListToolsResult
-			if err := c.call(mcp.MethodToolsList, struct{}{}, &tools); err != nil {
-				return "", err
-			}
-			var names []string
-			for _, t := range tools.Tools {
-				names = append(names, t.Name)
-			}
-			slices.Sort(names)
-			return want(strings.Join(names, ", "), "add, countdown, echo")
-		}},
-		{"tools/call echo", func() (string, error) {
-			return c.callTool(mcp.CallToolParams{Name: "echo", Arguments: map[string]any{"text": greeting}}, greeting)
-		}},
-		{"tools/call add", func() (string, error) {
-			return c.callTool(mcp.CallToolParams{Name: "add", Arguments: map[string]any{"a": 1.5, "b": 40.5}}, "42")
-		}},
-		{"tools/call countdown", func() (string, error) {
-			got, err := c.callTool(mcp.CallToolParams{
-				Name: "countdown", Arguments: map[string]any{"from": 3}, Meta: &mcp.Meta{ProgressToken: "countdown"},
-			}, "lift-off")
-			if err != nil {
-				return "", err
-			}
-			progress := strings.Join(c.progress, " ")
-			_, err = want(progress, "1/3 2/3 3/3")
-			return got + ", progress " + progress, err
-		}},
-		{"resources/read", func() (string, error) {
-			var about struct{ Contents []mcp.TextResourceContents }
-			err := c.call(mcp.MethodResourcesRead, mcp.ReadResourceParams{URI: demoResource}, &about)
-			if err != nil {
-				return "", err
-			}
-			if len(about.Contents) != 1 {
-				return "", fmt.Errorf("%d contents, not 1", len(about.Contents))
-			}
-			return want(about.Contents[0].Text, demoText)
-		}},
-		{"close", func() (string, error) {
-			if err := c.close(); err != nil {
-				return "", err
-			}
-			if s.Open() {
-				return "", errors.New("the session was left open")
-			}
-			return "exit status 0", nil
-		}},
-	}
-}
+// tries is how often a step is tried while something goes wrong on purpose, as an agent would that reads the answer.
+const tries = 4
 
-// want returns got, quoted for display, or an error if it is not what was expected.
-func want(got, expected string) (string, error) {
-	if got != expected {
-		return "", fmt.Errorf("got %q, not %q", got, expected)
-	}
-	return fmt.Sprintf("%q", got), nil
-}
-
-// A demoClient is an MCP client that does one thing after the other. It starts this program as an IDE does and talks to it in
-// lines (MCP 2025-11-25, "stdio").
-type demoClient struct {
-	cmd   *exec.Cmd
-	stdin io.Closer
-	out   *jsonrpc.Writer
-	in    *jsonrpc.Reader
-
-	calls    int
-	progress []string // that was reported
-}
-
-// newDemoClient returns a client that will start this program with url. The program gets an environment of its own, with home
-// for its files: the user's sign-ins are not for the demo.
-func newDemoClient(ctx context.Context, url, home string, stderr io.Writer) (*demoClient, error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, exe, url)
-	cmd.Env = []string{"HOME=" + home, "LocalAppData=" + home, tokenStoreEnv + "=file"}
-	cmd.Stderr = stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	return &demoClient{cmd: cmd, stdin: stdin, out: jsonrpc.NewWriter(stdin), in: jsonrpc.NewReader(stdout, 0)}, nil
-}
-
-// initialize starts the program and opens the session.
-func (c *demoClient) initialize() (string, error) {
-	if err := c.cmd.Start(); err != nil {
-		return "", err
-	}
-	var server mcp.InitializeResult
-	err := c.call(mcp.MethodInitialize, mcp.InitializeParams{
-		ProtocolVersion: mcp.LATEST_LEGACY_PROTOCOL_VERSION,
-		ClientInfo:      mcp.Implementation{Name: "atlassian-mcp demo", Version: buildVersion()},
-	}, &server)
-	if err != nil {
-		return "", err
-	}
-	err = c.out.Write(jsonrpc.NewRequest("", string(mcp.MethodNotificationInitialized), nil))
-	return fmt.Sprintf("%s, protocol %s", server.ServerInfo.Name, server.ProtocolVersion), err
-}
-
-// callTool calls a tool whose result should be the text expected.
-func (c *demoClient) callTool(params mcp.CallToolParams, expected string) (string, error) {
-	var result mcp.CallToolResult
-	if err := c.call(mcp.MethodToolsCall, params, &result); err != nil {
-		return "", err
-	}
-	var text mcp.TextContent
-	if len(result.Content) > 0 {
-		text, _ = result.Content[0].(mcp.TextContent)
-	}
-	return want(text.Text, expected)
-}
-
-// call sends a request and waits for its result. Progress that is reported meanwhile is kept.
-func (c *demoClient) call(method mcp.MCPMethod, params, result any) error {
-	data, err := json.Marshal(params)
-	if err != nil {
-		return err
-	}
-	c.calls++
-	id := jsonrpc.ID(strconv.Itoa(c.calls))
-	if err := c.out.Write(jsonrpc.NewRequest(id, string(method), data)); err != nil {
-		return err
-	}
-	for {
-		m, err := c.in.Read()
-		switch {
-		case err == io.EOF:
-			return errors.New("the relay has ended")
-		case err != nil:
-			return err
-		case m.Method == string(mcp.MethodNotificationProgress):
-			var p mcp.ProgressNotificationParams
-			if err := json.Unmarshal(jsonrpc.Lookup(m.Raw, "params"), &p); err != nil {
-				return err
+// run does all steps, says what comes of each, and returns how many have failed.
+func (w *demoWork) run(out io.Writer, faults bool) (failures int) {
+	for _, s := range w.steps() {
+		err := w.step(out, s)
+		for try := 1; err != nil && faults && try < tries; try++ {
+			wait := retryTime(err)
+			fmt.Fprintf(out, "                  again, after %.0f s\n", wait.Seconds())
+			select {
+			case <-time.After(wait):
+				err = w.step(out, s)
+			case <-w.person.ctx.Done():
 			}
-			c.progress = append(c.progress, fmt.Sprintf("%v/%v", p.Progress, p.Total))
-		case m.Kind != jsonrpc.Response || m.ID != id:
-		case m.Failed:
-			text, _ := jsonrpc.Text(jsonrpc.Lookup(m.Raw, "error", "message"))
-			return errors.New(text)
-		default:
-			return json.Unmarshal(jsonrpc.Lookup(m.Raw, "result"), result)
+		}
+		if err != nil {
+			failures++
 		}
 	}
+	return failures
 }
 
-// close closes the program's standard input and waits until it has ended. Another exit status than 0 is an error.
-func (c *demoClient) close() error {
-	c.stdin.Close()
-	return c.cmd.Wait()
+// step does one step and says what came of it.
+func (w *demoWork) step(out io.Writer, s demoStep) error {
+	began := time.Now()
+	got, err := s.run()
+	result := "ok  "
+	if err != nil {
+		result, got = "FAIL", plain(cmp.Or(w.person.Err(), err).Error())
+	}
+	fmt.Fprintf(out, "%s %8.1f ms  %-46s %s\n", result, float64(time.Since(began).Microseconds())/1000, s.name, got)
+	return err
+}
+
+// retryTime returns how long to wait before what has failed with err is tried again: as long as the server said, or else a second.
+func retryTime(err error) time.Duration {
+	if answered, ok := errors.AsType[*answeredError](err); ok && answered.retryAfter > 0 {
+		return answered.retryAfter
+	}
+	return time.Second
 }

@@ -18,7 +18,7 @@ const module = "github.com/atlassian-mcp/atlassian-mcp/"
 var imports = map[string][]string{
 	"cmd/atlassian-mcp": {
 		"internal/atlassian", "internal/audit", "internal/auth", "internal/era", "internal/ide", "internal/jsonrpc",
-		"internal/keychain", "internal/policy", "internal/relay", "internal/remote", "internal/sandbox",
+		"internal/keychain", "internal/policy", "internal/relay", "internal/remote", "internal/sandbox", "internal/sandbox/issuer",
 	},
 	"internal/jsonrpc":        {},
 	"internal/remote":         {"internal/jsonrpc"},
