@@ -59,6 +59,31 @@ func TestSandboxPeers(t *testing.T) {
 	}
 }
 
+// TestSandboxPeersIssuer has the metadata name another issuer, as Atlassian's did for a year. The second client, which compares, does
+// not get to registering; the first lets it pass.
+func TestSandboxPeersIssuer(t *testing.T) {
+	drivers := peerDrivers(t)
+	for client, registrations := range map[string]int{"sdk1": 1, "sdk2": 0} {
+		for _, path := range []string{"/v1/mcp", "/v1/mcp/authv2"} {
+			t.Run(client+path, func(t *testing.T) {
+				t.Parallel()
+				s, err := sandbox.Start(sandbox.Config{Faults: []string{"issuer-mismatch"}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer s.Close()
+				checks := signInPeer(t, drivers, client, s.Endpoint(path))
+				if got := checks["refreshed"]; got.OK != (registrations > 0) {
+					t.Errorf("refreshed: %t %s", got.OK, got.Error)
+				}
+				if got := s.Issuer().Counts().Registrations; got != registrations {
+					t.Errorf("%d registrations, want %d: %s", got, registrations, checks["unauthorized"].Error)
+				}
+			})
+		}
+	}
+}
+
 // signInPeer signs in at a server with a client, see testdata/peers/signin.mjs.
 func signInPeer(t *testing.T, drivers, client, server string) map[string]peerCheck {
 	t.Helper()

@@ -60,6 +60,7 @@ func (a *authServer) fetchDocument(ctx context.Context, id string) (*client, err
 		return nil, err
 	}
 	req.Header.Set("Accept", "application/json")
+	req.Close = true // one sign-in asks once
 	hc := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := hc.Do(req)
 	if err != nil {

@@ -15,6 +15,7 @@
 package issuer
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"sync"
@@ -169,7 +170,7 @@ func (s *Server) Grants() []GrantInfo {
 	for _, g := range s.grants {
 		infos = append(infos, GrantInfo{Grant: g.Grant, Server: g.server.name, Resource: g.resource, Since: g.since, Expires: g.expires})
 	}
-	slices.SortFunc(infos, func(a, b GrantInfo) int { return a.Since.Compare(b.Since) })
+	slices.SortFunc(infos, func(a, b GrantInfo) int { return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.ID, b.ID)) })
 	return infos
 }
 
