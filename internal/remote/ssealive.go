@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
@@ -45,7 +44,7 @@ func (s *sse) probe(stream *eventStream, before int64) (dead bool) {
 	ctx, cancel := context.WithTimeout(stream.ctx, probeTimeout)
 	defer cancel()
 	busy := s.waiting(stream) > 0
-	var accepted atomic.Bool
+	var accepted, forgotten atomic.Bool
 	_, err := s.ask(ctx, jsonrpc.NewRequest(s.hand.newID(), "ping", nil), func(call *call) {
 		s.mu.Lock()
 		call.on = stream
@@ -55,7 +54,9 @@ func (s *sse) probe(stream *eventStream, before int64) (dead bool) {
 		case err != nil:
 			s.fail(call, err)
 		case resp.StatusCode/100 != 2:
-			s.refuse(call, readRefusal(resp))
+			r := readRefusal(resp)
+			forgotten.Store(r.aboutSession())
+			s.refuse(call, r)
 		default:
 			accepted.Store(true)
 			discard(resp)
@@ -67,14 +68,10 @@ func (s *sse) probe(stream *eventStream, before int64) (dead bool) {
 	if err == nil && busy {
 		s.prompt = true
 	}
-	var r *refusal
-	switch {
-	case stream.watched.reads.Load() != before:
+	if stream.watched.reads.Load() != before {
 		return false
-	case errors.As(err, &r):
-		return r.aboutSession()
 	}
-	return accepted.Load() && (s.prompt || s.waiting(stream) == 0)
+	return forgotten.Load() || accepted.Load() && (s.prompt || s.waiting(stream) == 0)
 }
 
 // waiting returns how many of the client's requests wait for an answer on stream.
