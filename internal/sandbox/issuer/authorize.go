@@ -111,15 +111,16 @@ func (a *authServer) read(req *request, q url.Values) *oauthError {
 	if len(indicators) == 0 {
 		return &oauthError{"invalid_target", "resource is required"}
 	}
-	if req.resource = a.s.resourceOf(indicators[0]); len(indicators) > 1 || req.resource == "" {
+	res := a.s.resourceOf(indicators[0])
+	if len(indicators) > 1 || res == nil {
 		return &oauthError{"invalid_target", "resource is not known"}
 	}
-	known := resources[req.resource]
-	req.scopes = wanted(q.Get("scope"), known)
+	req.resource = res.path
+	req.scopes = wanted(q.Get("scope"), res.scopes)
 	if len(req.scopes) == 0 {
 		return &oauthError{"invalid_scope", "none of the scopes is known"}
 	}
-	req.products = offered(req.scopes, known)
+	req.products = offered(req.scopes, res.scopes)
 	return nil
 }
 

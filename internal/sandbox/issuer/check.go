@@ -33,7 +33,7 @@ func (s *Server) Check(r *http.Request, endpoint string) (*Grant, *Refusal) {
 	defer s.unlock()
 
 	refusal := &Refusal{Description: "Missing or invalid access token"}
-	if _, ok := resources[endpoint]; ok {
+	if resourceAt(endpoint) != nil {
 		refusal.Metadata = s.cfg.Origin + wellKnownResource + endpoint
 	}
 	scheme, credentials, _ := strings.Cut(r.Header.Get("Authorization"), " ")

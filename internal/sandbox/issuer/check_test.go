@@ -28,7 +28,7 @@ func TestRefusal(t *testing.T) {
 			rec := httptest.NewRecorder()
 			refusal.ServeHTTP(rec, httptest.NewRequest("POST", endpoint, nil))
 			metadata := ""
-			if _, ok := resources[endpoint]; ok {
+			if resourceAt(endpoint) != nil {
 				metadata = `resource_metadata="` + w.origin + "/.well-known/oauth-protected-resource" + endpoint + `", `
 			}
 			want := `Bearer realm="OAuth", ` + metadata + `error="invalid_token", error_description="Missing or invalid access token"`

@@ -119,10 +119,10 @@ func (w *world) registered(endpoint string) *signIn {
 	w.t.Helper()
 	a := w.v1
 	in := &signIn{world: w, verifier: oauth2.GenerateVerifier()}
-	if _, ok := resources[endpoint]; ok {
+	if res := resourceAt(endpoint); res != nil {
 		a = w.identity
 		in.resource = w.origin + endpoint
-		in.Scopes = resources[endpoint]
+		in.Scopes = res.scopes
 	}
 	redirect := w.client.URL + "/callback"
 	status, reg := w.post(w.origin+a.register, map[string]any{

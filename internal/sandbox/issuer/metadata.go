@@ -73,20 +73,13 @@ func otherOrigin(origin string) string {
 	return strings.Replace(origin, u.Hostname(), other, 1)
 }
 
-// resources are the paths of the endpoints that the identity server guards, with the scopes that they know.
-var resources = map[string][]string{
-	"/v1/mcp/authv2": scopesV1,
-	"/v2/mcp":        scopesV2,
-	"/mcp":           scopesV2,
-}
-
-// resourceOf returns the endpoint that a resource indicator names (RFC 8707 §2), "" if none of ours.
-func (s *Server) resourceOf(indicator string) string {
+// resourceOf returns the resource that an indicator names (RFC 8707 §2), nil if none of ours.
+func (s *Server) resourceOf(indicator string) *resource {
 	path, ok := strings.CutPrefix(indicator, s.cfg.Origin)
-	if _, known := resources[path]; !ok || !known {
-		return ""
+	if !ok {
+		return nil
 	}
-	return path
+	return resourceAt(path)
 }
 
 const wellKnownResource = "/.well-known/oauth-protected-resource"
@@ -96,9 +89,9 @@ func (s *Server) registerMetadata(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+wellKnown, s.v1.serveMetadata)
 	mux.HandleFunc("GET "+wellKnown+s.identity.path, s.identity.serveMetadata)
 	mux.HandleFunc("GET "+s.identity.path+wellKnown, s.identity.serveMetadata)
-	for path, scopes := range resources {
-		mux.HandleFunc("GET "+wellKnownResource+path, func(w http.ResponseWriter, _ *http.Request) {
-			writeJSON(w, http.StatusOK, resourceMetadata{s.cfg.Origin + path, []string{s.cfg.Origin + s.identity.path}, []string{"header"}, scopes})
+	for _, res := range resources {
+		mux.HandleFunc("GET "+wellKnownResource+res.path, func(w http.ResponseWriter, _ *http.Request) {
+			writeJSON(w, http.StatusOK, resourceMetadata{s.cfg.Origin + res.path, []string{s.cfg.Origin + s.identity.path}, []string{"header"}, res.scopes})
 		})
 	}
 	mux.HandleFunc("GET "+wellKnownResource, s.serveRoot)

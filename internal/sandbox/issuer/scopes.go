@@ -7,17 +7,46 @@ import (
 
 // This file knows the scopes of the identity server, and which product each of them is about.
 
-var scopesV1 = strings.Fields(`read:me read:account offline_access email
-	read:jira-work write:jira-work
-	search:confluence read:confluence-user read:page:confluence write:page:confluence read:comment:confluence write:comment:confluence
-	read:space:confluence read:hierarchical-content:confluence
-	read:component:compass write:component:compass read:scorecard:compass write:scorecard:compass read:event:compass read:metric:compass
-	read:all:twg write:all:twg`)
+// resources are the endpoints that the identity server guards.
+var resources = []resource{
+	{"/v1/mcp/authv2", scopesV1},
+	{"/v2/mcp", scopesV2},
+	{"/mcp", scopesV2},
+}
 
-var scopesV2 = strings.Fields(`read:me read:account offline_access email
-	read:jira:agent-interface write:jira:agent-interface search:jira:agent-interface delete:jira:agent-interface manage:jira:agent-interface
-	read:confluence:agent-interface write:confluence:agent-interface search:confluence:agent-interface
-	search:rovo:agent-interface search:code:agent-interface read:all:twg write:all:twg`)
+// A resource is one of them, with the scopes that it knows.
+type resource struct {
+	path   string
+	scopes []string
+}
+
+// resourceAt returns the resource at a path, nil if it is not the identity server's.
+func resourceAt(path string) *resource {
+	i := slices.IndexFunc(resources, func(r resource) bool { return r.path == path })
+	if i < 0 {
+		return nil
+	}
+	return &resources[i]
+}
+
+var scopesV1 = []string{
+	"read:me", "read:account", "offline_access", "email",
+	"read:jira-work", "write:jira-work",
+	"search:confluence", "read:confluence-user", "read:page:confluence", "write:page:confluence", "read:comment:confluence",
+	"write:comment:confluence",
+	"read:space:confluence", "read:hierarchical-content:confluence",
+	"read:component:compass", "write:component:compass", "read:scorecard:compass", "write:scorecard:compass",
+	"read:event:compass", "read:metric:compass",
+	"read:all:twg", "write:all:twg",
+}
+
+var scopesV2 = []string{
+	"read:me", "read:account", "offline_access", "email",
+	"read:jira:agent-interface", "write:jira:agent-interface", "search:jira:agent-interface", "delete:jira:agent-interface",
+	"manage:jira:agent-interface",
+	"read:confluence:agent-interface", "write:confluence:agent-interface", "search:confluence:agent-interface",
+	"search:rovo:agent-interface", "search:code:agent-interface", "read:all:twg", "write:all:twg",
+}
 
 // products are what a person may let a client use.
 var products = []string{"jira", "confluence", "compass"}

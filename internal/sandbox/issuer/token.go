@@ -219,7 +219,7 @@ func (a *authServer) checkResource(form url.Values, g *grant) *oauthError {
 	case !a.strict:
 	case len(got) == 0:
 		return &oauthError{"invalid_target", "resource is required"}
-	case len(got) > 1 || a.s.resourceOf(got[0]) != g.resource:
+	case len(got) > 1 || got[0] != a.s.cfg.Origin+g.resource:
 		return &oauthError{"invalid_target", "resource is not the one that was granted"}
 	}
 	return nil
