@@ -78,7 +78,7 @@ func (c *call) bodyOf(p *Page, format string) any {
 	body := p.Body
 	if missing := c.view.HugePage - len(adfToMarkdown(body)); missing > 0 {
 		blocks := decodeADF(body)
-		for range missing/len(filler) + 1 {
+		for range missing/len(filler+"\n\n") + 1 {
 			blocks = append(blocks, paragraph(&adfNode{Type: "text", Text: filler}))
 		}
 		body = encodeADF(blocks)
