@@ -2,16 +2,10 @@ package sandbox_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-
-	"github.com/mark3labs/mcp-go/client"
-	"github.com/mark3labs/mcp-go/client/transport"
-	"github.com/mark3labs/mcp-go/mcp"
 )
 
 // TestMethods are the requests that are not about tools.
@@ -57,7 +51,9 @@ func TestPages(t *testing.T) {
 		if uri == "" {
 			continue
 		}
-		var read struct{ Contents []struct{ URI, MIMEType, Text string } }
+		var read struct {
+			Contents []struct{ URI, MIMEType, Text string }
+		}
 		decode(t, c.post(`{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"`+uri+`"}}`).result(t), &read)
 		if len(read.Contents) != 1 || read.Contents[0].URI != uri || !strings.HasPrefix(read.Contents[0].Text, "<!doctype html>") {
 			t.Errorf("%s: %+v", tool.Name, read)
@@ -128,74 +124,6 @@ func TestViews(t *testing.T) {
 		if r := c.post(`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"cursor":"x"}}`); !strings.Contains(r.body, "Invalid cursor") {
 			t.Errorf("a made-up cursor: %s", r.body)
 		}
-	}
-}
-
-// TestPeer has mcp-go's client use each endpoint.
-func TestPeer(t *testing.T) {
-	s := start(t)
-	for _, path := range []string{"/v1/mcp", "/v1/mcp/authv2", "/v2/mcp", "/mcp", "/v1/sse"} {
-		t.Run(strings.ReplaceAll(path[1:], "/", "-"), func(t *testing.T) {
-			c, _ := signIn(t, s, path)
-			headers := map[string]string{"Authorization": c.header.Get("Authorization"), "User-Agent": "peer/1"}
-			before := s.Counts()
-			var peer *client.Client
-			var err error
-			if path == "/v1/sse" {
-				peer, err = client.NewSSEMCPClient(c.url, client.WithHeaders(headers))
-			} else {
-				peer, err = client.NewStreamableHttpClient(c.url, transport.WithHTTPHeaders(headers), transport.WithContinuousListening())
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx := t.Context()
-			if err := peer.Start(ctx); err != nil {
-				t.Fatal(err)
-			}
-			defer peer.Close()
-			var ask mcp.InitializeRequest
-			ask.Params.ProtocolVersion = mcp.LATEST_LEGACY_PROTOCOL_VERSION
-			ask.Params.ClientInfo = mcp.Implementation{Name: "peer", Version: "1"}
-			got, err := peer.Initialize(ctx, ask)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got.ServerInfo.Name != "atlassian-mcp-server" {
-				t.Errorf("server %+v", got.ServerInfo)
-			}
-			if err := peer.Ping(ctx); path != "/mcp" && err != nil {
-				t.Error(err)
-			}
-			tools, err := peer.ListTools(ctx, mcp.ListToolsRequest{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !slices.ContainsFunc(tools.Tools, func(tool mcp.Tool) bool { return tool.Name == "atlassianUserInfo" }) {
-				t.Skipf("%d tools", len(tools.Tools))
-			}
-			const parallel = 20
-			var calling sync.WaitGroup
-			for i := range parallel {
-				calling.Go(func() {
-					var call mcp.CallToolRequest
-					call.Params.Name = "atlassianUserInfo"
-					call.Params.Meta = &mcp.Meta{AdditionalFields: map[string]any{"sandbox/mark": fmt.Sprint(path, i)}}
-					if result, err := peer.CallTool(ctx, call); err != nil || result.IsError || len(result.Content) != 1 {
-						t.Errorf("%+v, %v", result, err)
-					}
-				})
-			}
-			calling.Wait()
-			n := s.Counts()
-			for i := range parallel {
-				if mark := fmt.Sprint(path, i); n.Marked[mark] != 1 {
-					t.Errorf("the call marked %q was carried out %d times", mark, n.Marked[mark])
-				}
-			}
-			peer.Close()
-			eventually(t, s, "a stream or session remains", func(n counts) bool { return n.Open == before.Open && n.Hearing == before.Hearing })
-		})
 	}
 }
 

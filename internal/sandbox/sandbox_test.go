@@ -24,7 +24,7 @@ import (
 type counts = sandbox.Counts
 
 // patience is how long anything may take before a test gives up.
-const patience = 30 * time.Second
+const patience = 20 * time.Second
 
 const initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2024-11-05","capabilities":{},` +
 	`"clientInfo":{"name":"test","version":"1"}}}`
@@ -188,7 +188,7 @@ func readEvent(t *testing.T, r *bufio.Reader) (name, data string) {
 // eventually waits until is is true of the counts.
 func eventually(t *testing.T, s *sandbox.Server, what string, is func(counts) bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !is(s.Counts()); runtime.Gosched() {
+	for deadline := time.Now().Add(patience); !is(s.Counts()); <-time.After(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: %+v", what, s.Counts())
 		}
@@ -325,7 +325,7 @@ func TestClose(t *testing.T) {
 		resp.Body.Close()
 	}
 	c.http.CloseIdleConnections()
-	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > before; runtime.Gosched() {
+	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > before; <-time.After(time.Millisecond) {
 		if time.Now().After(deadline) {
 			var stacks [1 << 16]byte
 			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, bytes.TrimSpace(stacks[:runtime.Stack(stacks[:], true)]))
