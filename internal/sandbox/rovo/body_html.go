@@ -422,18 +422,18 @@ func preformatted(n *htmlNode) *adfNode {
 func (r *htmlReader) marked(n *htmlNode, marks []adfMark) []adfMark {
 	switch n.tag {
 	case "strong", "b":
-		return with(marks, adfMark{Type: "strong"})
+		return addMark(marks, adfMark{Type: "strong"})
 	case "em", "i":
-		return with(marks, adfMark{Type: "em"})
+		return addMark(marks, adfMark{Type: "em"})
 	case "s", "del", "strike":
-		return with(marks, adfMark{Type: "strike"})
+		return addMark(marks, adfMark{Type: "strike"})
 	case "u":
-		return with(marks, adfMark{Type: "underline"})
+		return addMark(marks, adfMark{Type: "underline"})
 	case "code":
-		return with(marks, adfMark{Type: "code"})
+		return addMark(marks, adfMark{Type: "code"})
 	case "a":
 		if href := n.attrs["href"]; href != "" {
-			return with(marks, adfMark{Type: "link", Attrs: map[string]any{"href": href}})
+			return addMark(marks, adfMark{Type: "link", Attrs: map[string]any{"href": href}})
 		}
 	}
 	return marks

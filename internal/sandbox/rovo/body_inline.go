@@ -73,8 +73,8 @@ func (r *inlineReader) add(n *adfNode, marks []adfMark) {
 	r.nodes = append(r.nodes, n)
 }
 
-// with returns marks and one more, unless it is there.
-func with(marks []adfMark, more adfMark) []adfMark {
+// addMark returns marks and one more, unless it is there.
+func addMark(marks []adfMark, more adfMark) []adfMark {
 	for _, m := range marks {
 		if m.Type == more.Type {
 			return marks
@@ -87,7 +87,7 @@ func with(marks []adfMark, more adfMark) []adfMark {
 func (r *inlineReader) nested(text string, marks []adfMark, more adfMark, depth int) {
 	r.flush(marks)
 	inner := inlineReader{text: text, missing: map[string]bool{}}
-	inner.read(with(marks, more), depth+1)
+	inner.read(addMark(marks, more), depth+1)
 	r.nodes = append(r.nodes, inner.nodes...)
 }
 
@@ -135,7 +135,7 @@ func (r *inlineReader) code(i int, marks []adfMark) int {
 		code = code[1 : len(code)-1]
 	}
 	r.flush(marks)
-	r.nodes = append(r.nodes, &adfNode{Type: "text", Text: code, Marks: with(marks, adfMark{Type: "code"})})
+	r.nodes = append(r.nodes, &adfNode{Type: "text", Text: code, Marks: addMark(marks, adfMark{Type: "code"})})
 	return end + len(open) - i
 }
 
@@ -209,7 +209,7 @@ func (r *inlineReader) emphasis(i int, marks []adfMark, depth int) int {
 	}
 	if more != "" {
 		r.flush(marks)
-		r.nested(r.text[start:end], with(marks, adfMark{Type: more}), mark, depth)
+		r.nested(r.text[start:end], addMark(marks, adfMark{Type: more}), mark, depth)
 	} else {
 		r.nested(r.text[start:end], marks, mark, depth)
 	}
@@ -362,7 +362,7 @@ func (r *inlineReader) bare(i int, marks []adfMark) int {
 	}
 	r.flush(marks)
 	link := adfMark{Type: "link", Attrs: map[string]any{"href": address}}
-	r.nodes = append(r.nodes, &adfNode{Type: "text", Text: address, Marks: with(marks, link)})
+	r.nodes = append(r.nodes, &adfNode{Type: "text", Text: address, Marks: addMark(marks, link)})
 	return len(address)
 }
 
