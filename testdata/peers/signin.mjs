@@ -77,7 +77,8 @@ async function report(check, run) {
 
 await report('unauthorized', async () => {
   await assert.rejects(tools(), UnauthorizedError);
-  return Object.fromEntries([...provider.kept.sentTo.searchParams].filter(([k]) => ['response_type', 'code_challenge_method', 'resource'].includes(k)));
+  const told = ['response_type', 'code_challenge_method', 'resource'];
+  return Object.fromEntries([...provider.kept.sentTo.searchParams].filter(([name]) => told.includes(name)));
 });
 await report('signed in', async () => {
   const back = await consent(provider.kept.sentTo);

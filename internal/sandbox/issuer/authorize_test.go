@@ -54,7 +54,7 @@ func TestMisled(t *testing.T) {
 			continue
 		}
 		q := to.Query()
-		if status != 302 || to.Path != "/identity/error" || q.Get("error") != tt.code || q.Get("error_description") != tt.description {
+		if status != 302 || to.Path != errorPath || q.Get("error") != tt.code || q.Get("error_description") != tt.description {
 			t.Errorf("identity: %s: %d %s", tt.name, status, to)
 		}
 		if _, err := Accept(t.Context(), nil, address, Choice{}); err == nil || !strings.HasSuffix(err.Error(), tt.code+": "+tt.description) {

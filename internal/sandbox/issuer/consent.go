@@ -64,7 +64,8 @@ const (
 	domainBlocked   = "Access to this domain is restricted. Your admin has blocked this domain."
 	redirectRefused = "Your organization admin must authorize access from this redirect URL."
 	adminMust       = "Your site admin must authorize this app."
-	noSite          = "Your account isn't associated with a supported site. Rovo MCP connects with Atlassian sites that use apps like Jira or Confluence."
+	noSite          = "Your account isn't associated with a supported site. " +
+		"Rovo MCP connects with Atlassian sites that use apps like Jira or Confluence."
 )
 
 // showConsent shows the page of the step that req is at. Whoever is blocked can only cancel.

@@ -33,7 +33,6 @@ type world struct {
 	mu     sync.Mutex // guards what follows
 	clock  time.Time
 	faults map[string]string
-	user   string
 	events []Event
 }
 

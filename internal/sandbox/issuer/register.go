@@ -93,7 +93,7 @@ func checkRegistration(reg *registration) *oauthError {
 		reg.ResponseTypes = []string{"code"}
 	}
 	if !slices.Contains(reg.GrantTypes, "authorization_code") || !slices.Contains(reg.ResponseTypes, "code") {
-		return &oauthError{"invalid_client_metadata", "Only the grant type authorization_code, with refresh_token, and the response type code are supported"}
+		return &oauthError{"invalid_client_metadata", "grant_types needs authorization_code, and response_types needs code"}
 	}
 	return nil
 }

@@ -52,7 +52,8 @@ func TestSignIn(t *testing.T) {
 				t.Errorf("got %+v", g)
 			}
 			infos := w.Grants()
-			if len(infos) != 1 || infos[0].ID != g.ID || infos[0].Resource != strings.TrimPrefix(in.resource, w.origin) || !infos[0].Expires.Equal(w.clock.Add(lifetime)) {
+			if len(infos) != 1 || infos[0].ID != g.ID || infos[0].Resource != strings.TrimPrefix(in.resource, w.origin) ||
+				!infos[0].Expires.Equal(w.clock.Add(lifetime)) {
 				t.Errorf("the grants are %+v", infos)
 			}
 			w.pass(lifetime - time.Second)
@@ -71,8 +72,9 @@ func TestSignIn(t *testing.T) {
 			if got := w.Counts(); got != want {
 				t.Errorf("counted %+v, want %+v", got, want)
 			}
-			if got := slices.DeleteFunc(w.told(), func(k string) bool { return k == "refusal" }); !slices.Equal(got, []string{"registration", "consent", "grant", "refresh"}) {
-				t.Errorf("told of %v", got)
+			told := slices.DeleteFunc(w.told(), func(k string) bool { return k == "refusal" })
+			if !slices.Equal(told, []string{"registration", "consent", "grant", "refresh"}) {
+				t.Errorf("told of %v", told)
 			}
 		})
 	}
@@ -120,7 +122,8 @@ func TestExchangeErrors(t *testing.T) {
 				tt.prepare(in)
 			}
 			_, err := in.exchange(code, tt.opts...)
-			if e := retrieve(t, err); e.ErrorCode != tt.code || e.ErrorDescription != tt.description || (e.Response.StatusCode == 401) != (tt.code == "invalid_client") {
+			e := retrieve(t, err)
+			if e.ErrorCode != tt.code || e.ErrorDescription != tt.description || (e.Response.StatusCode == 401) != (tt.code == "invalid_client") {
 				t.Errorf("got %s %q %q, want %q %q", e.Response.Status, e.ErrorCode, e.ErrorDescription, tt.code, tt.description)
 			}
 			if got := w.Counts(); got.Grants != 0 || got.Live != 0 {
