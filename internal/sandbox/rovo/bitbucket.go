@@ -127,21 +127,21 @@ func (b *Bitbucket) grow(age time.Duration) {
 }
 
 func (r *Repository) branch(name string) (*Branch, error) {
-	if b := find(r.Branches, func(b *Branch) bool { return b.Name == name }); b != nil {
+	if b := firstOf(r.Branches, func(b *Branch) bool { return b.Name == name }); b != nil {
 		return b, nil
 	}
 	return nil, failf(404, "Branch %q not found", name)
 }
 
 func (r *Repository) commit(hash string) (*Commit, error) {
-	if c := find(r.Commits, func(c *Commit) bool { return hash != "" && strings.HasPrefix(c.Hash, hash) }); c != nil {
+	if c := firstOf(r.Commits, func(c *Commit) bool { return hash != "" && strings.HasPrefix(c.Hash, hash) }); c != nil {
 		return c, nil
 	}
 	return nil, failf(404, "Commit %q not found", hash)
 }
 
 func (r *Repository) pullRequest(id int) (*PullRequest, error) {
-	if p := find(r.PullRequests, func(p *PullRequest) bool { return p.ID == id }); p != nil {
+	if p := firstOf(r.PullRequests, func(p *PullRequest) bool { return p.ID == id }); p != nil {
 		return p, nil
 	}
 	return nil, failf(404, "Pull request %d not found", id)

@@ -45,7 +45,7 @@ func bitbucket(use func(*call, *Bitbucket, *Repository, bitbucketArgs) (any, err
 			if w.Slug != args.Workspace {
 				continue
 			}
-			r := find(w.visible(c.person.Account), func(r *Repository) bool { return r.Slug == args.Repository })
+			r := firstOf(w.visible(c.person.Account), func(r *Repository) bool { return r.Slug == args.Repository })
 			if r == nil && args.Repository != "" {
 				return nil, failf(404, "Repository %s/%s not found", args.Workspace, args.Repository)
 			}
@@ -343,7 +343,7 @@ func (c *call) bitbucketPipeline(w *Bitbucket, r *Repository, args bitbucketArgs
 		r.Pipelines = append(r.Pipelines, p)
 		return node(p), nil
 	}
-	p := find(r.Pipelines, func(p *Pipeline) bool { return p.Number == args.ID })
+	p := firstOf(r.Pipelines, func(p *Pipeline) bool { return p.Number == args.ID })
 	if p == nil {
 		return nil, failf(404, "Pipeline %d not found", args.ID)
 	}

@@ -110,7 +110,7 @@ func (k *Compass) component(account, ref string) *Component {
 }
 
 func (k *Compass) field(ref string) *CustomField {
-	return find(k.Fields, func(f *CustomField) bool { return f.ID == ref || strings.HasSuffix(f.ID, "/"+ref) || f.Name == ref })
+	return firstOf(k.Fields, func(f *CustomField) bool { return f.ID == ref || strings.HasSuffix(f.ID, "/"+ref) || f.Name == ref })
 }
 
 // fits reports whether v may be a value of the field.

@@ -198,7 +198,7 @@ func (c *call) createComponent() (any, error) {
 	if strings.TrimSpace(args.Name) == "" {
 		return nil, failf(400, "A component needs a name")
 	}
-	if find(compass.Components, func(k *Component) bool { return k.Name == args.Name }) != nil {
+	if firstOf(compass.Components, func(k *Component) bool { return k.Name == args.Name }) != nil {
 		return nil, failf(409, "A component named %q already exists", args.Name)
 	}
 	if args.OwnerID != "" && c.org.team(args.OwnerID) == nil {
@@ -276,7 +276,7 @@ func (c *call) createField() (any, error) {
 		return nil, err
 	}
 	compass := c.site.Compass
-	if find(compass.Fields, func(f *CustomField) bool { return strings.EqualFold(f.Name, args.Name) }) != nil {
+	if firstOf(compass.Fields, func(f *CustomField) bool { return strings.EqualFold(f.Name, args.Name) }) != nil {
 		return nil, failf(409, "A custom field named %q already exists", args.Name)
 	}
 	if strings.HasSuffix(args.Type, "_SELECT") != (len(args.Options) > 0) {

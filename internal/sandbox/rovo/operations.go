@@ -98,7 +98,7 @@ func (c *call) jsm() (*JSM, error) {
 }
 
 func (j *JSM) alert(ref string) (*Alert, error) {
-	if a := find(j.Alerts, func(a *Alert) bool { return ref != "" && (a.ID == ref || a.Alias == ref) }); a != nil {
+	if a := firstOf(j.Alerts, func(a *Alert) bool { return ref != "" && (a.ID == ref || a.Alias == ref) }); a != nil {
 		return a, nil
 	}
 	return nil, failf(404, "Alert %q not found", ref)
@@ -212,7 +212,7 @@ func (c *call) scheduleInfo() (any, error) {
 	if args.ScheduleID == "" {
 		return map[string]any{"schedules": append([]*Schedule{}, jsm.Schedules...)}, nil
 	}
-	s := find(jsm.Schedules, func(s *Schedule) bool { return s.ID == args.ScheduleID || s.Name == args.ScheduleID })
+	s := firstOf(jsm.Schedules, func(s *Schedule) bool { return s.ID == args.ScheduleID || s.Name == args.ScheduleID })
 	if s == nil {
 		return nil, failf(404, "Schedule %q not found", args.ScheduleID)
 	}

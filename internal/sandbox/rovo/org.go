@@ -286,20 +286,12 @@ func (o *Org) number() int {
 
 // person returns whom the account belongs to, nil if nobody.
 func (o *Org) person(account string) *Person {
-	return find(o.data.People, func(p *Person) bool { return p.Account == account })
+	return firstOf(o.data.People, func(p *Person) bool { return p.Account == account })
 }
 
 // team returns the team with this ARI, or the last part of it, or this name; nil if there is none.
 func (o *Org) team(ref string) *Team {
-	return find(o.data.Teams, func(t *Team) bool {
+	return firstOf(o.data.Teams, func(t *Team) bool {
 		return t.ID == ref || strings.HasSuffix(t.ID, "/"+ref) || strings.EqualFold(t.Name, ref)
 	})
-}
-
-// find returns the first of all that is meant, nil if none is.
-func find[T any](all []*T, meant func(*T) bool) *T {
-	if i := slices.IndexFunc(all, meant); i >= 0 {
-		return all[i]
-	}
-	return nil
 }
