@@ -164,7 +164,7 @@ func (r *markdownReader) quote(lines []string, depth int) (*adfNode, int) {
 	used := 0
 	var inner []string
 	for ; used < len(lines); used++ {
-		rest, ok := strings.CutPrefix(strings.TrimLeft(lines[used], " \t"), ">")
+		rest, ok := strings.CutPrefix(strings.TrimSpace(lines[used]), ">")
 		if !ok {
 			break
 		}

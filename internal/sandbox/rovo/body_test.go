@@ -79,7 +79,7 @@ func words(text string) string { return strings.Join(strings.Fields(text), " ") 
 func FuzzMarkdown(f *testing.F) {
 	for _, seed := range []string{
 		"# T\n\n**a** *b* `c` [d](http://e) ~~f~~ _g_", "- a\n  1. b\n- [ ] c\n\n> d\n> - e", "|a|b|\n|-|-|\n|c\\||`d\\|`|", "```adf\n{\"type\":\"x\"}\n```",
-		"a  \nb\\\nc<br>d <https://e.f> https://g.h/i_j.", "**a*b***c*", "<custom data-type=\"status\" data-attrs=\"{}\">x</custom>", "``` \n```", "****", "- ```\n  x",
+		"a  \nb\\\nc<br>d <https://e.f> https://g.h/i_j.", "**a*b***c*", "<custom data-type=\"status\" data-attrs=\"{}\">x</custom>", "``` \n```", "****", "- ```\n  x", "\f> x",
 	} {
 		f.Add(seed)
 	}
