@@ -173,8 +173,8 @@ func (c *call) serveListen(w http.ResponseWriter) {
 		honoured["toolsListChanged"] = true
 		wanted = mcp.MethodNotificationToolsListChanged
 	}
-	news, left := c.server.listen(wanted)
-	defer left()
+	news, deaf := c.server.listen(wanted)
+	defer deaf()
 	w.Header().Set("X-Accel-Buffering", "no")
 	out := newStream(w)
 	out.message(notification{

@@ -1,12 +1,14 @@
 package sandbox_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	mcpclient "github.com/mark3labs/mcp-go/client"
 	"github.com/mark3labs/mcp-go/client/transport"
@@ -87,5 +89,55 @@ func TestPeer(t *testing.T) {
 			peer.Close()
 			eventually(t, s, "a stream or session remains", func(n counts) bool { return n.Open == before.Open && n.Hearing == before.Hearing })
 		})
+	}
+}
+
+// TestModernPeer has mcp-go's client speak 2026-07-28.
+func TestModernPeer(t *testing.T) {
+	s := start(t)
+	c, _ := signIn(t, s, "/mcp")
+	peer, err := mcpclient.NewStreamableHttpClient(c.url, transport.WithHTTPHeaders(map[string]string{"Authorization": c.header.Get("Authorization")}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	if err := peer.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var ask mcp.InitializeRequest
+	ask.Params.ProtocolVersion = mcp.ProtocolVersion20260728
+	ask.Params.ClientInfo = mcp.Implementation{Name: "peer", Version: "2"}
+	got, err := peer.Initialize(t.Context(), ask)
+	if err != nil || got.ProtocolVersion != mcp.ProtocolVersion20260728 || got.ServerInfo.Name != "atlassian-mcp-server" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if _, err := peer.ListTools(t.Context(), mcp.ListToolsRequest{}); err != nil {
+		t.Error(err)
+	}
+	var call mcp.CallToolRequest
+	call.Params.Name = "atlassianUserInfo"
+	if result, err := peer.CallTool(t.Context(), call); err != nil || result.IsError {
+		t.Errorf("%+v, %v", result, err)
+	}
+	changed := make(chan string, 1)
+	peer.OnNotification(func(n mcp.JSONRPCNotification) {
+		if n.Method == mcp.MethodNotificationToolsListChanged {
+			changed <- n.Method
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	var listening sync.WaitGroup
+	defer listening.Wait()
+	defer cancel()
+	listening.Go(func() { peer.Listen(ctx, mcp.SubscriptionFilter{ToolsListChanged: true}) })
+	eventually(t, s, "nobody listens", func(n counts) bool { return n.Hearing == 1 })
+	s.SetFault("unscoped-token", "")
+	select {
+	case <-changed:
+	case <-time.After(patience):
+		t.Error("it has not heard of the change")
+	}
+	if n := s.Counts(); n.Opened != 0 || n.Messages["initialize"] != 0 || n.Messages["server/discover"] != 1 {
+		t.Errorf("counts %+v", n)
 	}
 }

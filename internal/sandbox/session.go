@@ -208,14 +208,10 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, p peer) {
 	}
 	ctx, left := sess.hear(r.Context())
 	defer left()
+	news, deaf := s.listen("") // before the client sees its stream
+	defer deaf()
 	w.Header().Set(mcp.HeaderSessionID, sess.id)
-	s.talk(ctx, newStream(w))
-}
-
-// talk sends notifications to all on a stream until ctx is done.
-func (s *Server) talk(ctx context.Context, out *stream) {
-	news, left := s.listen("")
-	defer left()
+	out := newStream(w)
 	for {
 		select {
 		case method := <-news:
@@ -227,7 +223,7 @@ func (s *Server) talk(ctx context.Context, out *stream) {
 }
 
 // listen returns where notifications without parameters come from: those of a method, or of all if it is "".
-func (s *Server) listen(method string) (news <-chan string, left func()) {
+func (s *Server) listen(method string) (news <-chan string, deaf func()) {
 	ch := make(chan string, 4) // what says that something has changed needs no saying often
 	s.mu.Lock()
 	s.listeners[ch] = method

@@ -26,6 +26,10 @@ func (s *Server) serveSSE(w http.ResponseWriter, r *http.Request, p peer) {
 	}
 	sess := s.open(p)
 	p.session = sess
+	ctx, left := sess.hear(r.Context())
+	defer left()
+	news, deaf := s.listen("") // before the client sees its stream
+	defer deaf()
 	var working sync.WaitGroup
 	out := newStream(w)
 	defer out.end()
@@ -33,10 +37,6 @@ func (s *Server) serveSSE(w http.ResponseWriter, r *http.Request, p peer) {
 	defer s.kill(sess.id)
 	out.event("endpoint", []byte(ssePath+"/message?sessionId="+sess.id))
 
-	ctx, unhear := sess.hear(r.Context())
-	defer unhear()
-	news, left := s.listen("")
-	defer left()
 	for {
 		select {
 		case m := <-sess.inbox:
