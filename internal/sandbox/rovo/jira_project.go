@@ -37,7 +37,9 @@ func (c *call) getVisibleJiraProjects() (any, error) {
 }
 
 // contains reports whether text contains what somebody looks for, in any case.
-func contains(text, what string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(what)) }
+func contains(text, what string) bool {
+	return strings.Contains(strings.ToLower(text), strings.ToLower(what))
+}
 
 // portion returns at most n of all, from start.
 func portion[T any](all []T, start, n int) []T {
