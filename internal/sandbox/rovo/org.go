@@ -25,9 +25,9 @@ type Org struct {
 
 	mu   sync.Mutex // guards the rest: one tool is at work at a time
 	data data
-	text []byte // of data, when it was last read or saved
+	text []byte // data as encode writes it, when it was last read or saved
 	file string // where data is kept; "" if nowhere
-	disk []byte // what was in file when it was last read or written: text, unless somebody has laid it out differently
+	disk []byte // what was in file when it was last read or written
 }
 
 // data is an organisation as it is written to a file.
@@ -159,7 +159,7 @@ func (d *data) parse(text []byte) error {
 func (o *Org) Data() []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.encode()
+	return layOut(o.encode())
 }
 
 // Replace makes text, which has the form of Data, the organisation. If it can't be read nothing changes.
@@ -203,12 +203,23 @@ func (o *Org) Places(account string) []Place {
 	return places
 }
 
+// encode returns the organisation as JSON. It runs at each call, for which it is quick rather than readable.
 func (o *Org) encode() []byte {
-	text, err := json.MarshalIndent(o.data, "", "  ")
+	text, err := json.Marshal(o.data)
 	if err != nil {
 		panic(err) // can't be: all of it came from JSON
 	}
-	return append(text, '\n')
+	return text
+}
+
+// layOut makes JSON readable.
+func layOut(text []byte) []byte {
+	var b bytes.Buffer
+	if err := json.Indent(&b, text, "", "  "); err != nil {
+		panic(err) // can't be: encode has written it
+	}
+	b.WriteByte('\n')
+	return b.Bytes()
 }
 
 // save writes the organisation to its file, if it has one and anything has changed: next to it first, so that the file is whole at any time.
@@ -218,11 +229,13 @@ func (o *Org) save() error {
 		return nil
 	}
 	if o.file != "" {
-		if err := replaceFile(o.file, text); err != nil {
+		readable := layOut(text)
+		if err := replaceFile(o.file, readable); err != nil {
 			return fmt.Errorf("writing the organisation: %v", err)
 		}
+		o.disk = readable
 	}
-	o.text, o.disk = text, text
+	o.text = text
 	return nil
 }
 
