@@ -35,6 +35,7 @@ func (s *Server) registerControl(mux *http.ServeMux) {
 	show("faults", func() any { return s.Faults() })
 	show("counts", func() any { return s.Counts() })
 	show("calls", func() any { return s.Calls() })
+	show("events", func() any { return s.Events() })
 	show("sessions", func() any { return s.Sessions() })
 	do("sessions/kill", s.KillSessions)
 	do("tokens/expire", s.issuer.ExpireAccess)

@@ -3,6 +3,7 @@ package sandbox_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"slices"
@@ -237,6 +238,46 @@ func TestStructuredArray(t *testing.T) {
 	c.initialize()
 	if _, ok := c.post(whoAmI).result(t)["structuredContent"].([]any); !ok {
 		t.Error("structuredContent is no array")
+	}
+}
+
+// TestFiveNodes searches for more issues than the fault lets through.
+func TestFiveNodes(t *testing.T) {
+	s := start(t)
+	c := newClient(t, s)
+	c.initialize()
+	const search = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"searchJiraIssuesUsingJql",` +
+		`"arguments":{"cloudId":"acme.atlassian.net","jql":"project = ALPHA"}}}`
+	all, _ := c.post(search).text(t)
+	if strings.Contains(all, `"remainingCount"`) || strings.Count(all, `"ALPHA-`) <= 5 {
+		t.Errorf("without the fault: %s", all)
+	}
+	s.SetFault("five-nodes", "")
+	var found struct {
+		TotalCount, RemainingCount int
+		Nodes                      []any
+		PageInfo                   struct{ HasNextPage bool }
+	}
+	text, _ := c.post(search).text(t)
+	if err := json.Unmarshal([]byte(text), &found); err != nil {
+		t.Fatal(err)
+	}
+	if len(found.Nodes) != 5 || found.RemainingCount != found.TotalCount-5 || found.PageInfo.HasNextPage {
+		t.Errorf("%s", text)
+	}
+}
+
+func TestHugePage(t *testing.T) {
+	s := start(t, "huge-page=3")
+	c := newClient(t, s)
+	c.initialize()
+	r := c.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"getConfluencePage",` +
+		`"arguments":{"cloudId":"acme.atlassian.net","pageId":"65601"}}}`)
+	if text, isError := r.text(t); isError || len(text) < 3<<20 {
+		t.Errorf("%d bytes: %.200s", len(text), text)
+	}
+	if calls := s.Calls(); calls[0].Size < 3<<20 || !slices.Equal(calls[0].Arguments, []string{"cloudId", "pageId"}) || calls[0].Person != "Ada Marsh" {
+		t.Errorf("calls %+v", calls)
 	}
 }
 

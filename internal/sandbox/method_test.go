@@ -156,3 +156,39 @@ func TestReplacedStream(t *testing.T) {
 		t.Errorf("the second stream has %d, %v", n, err)
 	}
 }
+
+// TestInner sees that what v2's execute tools run is noted.
+func TestInner(t *testing.T) {
+	s := start(t)
+	c, _ := signIn(t, s, "/v2/mcp")
+	c.initialize()
+	r := c.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"executeRead","arguments":{"name":"listJiraProjects",` +
+		`"cloudId":"acme.atlassian.net","inputs":{}}}}`)
+	if text, isError := r.text(t); isError || !strings.Contains(text, "ALPHA") {
+		t.Errorf("%s", text)
+	}
+	if calls := s.Calls(); len(calls) != 1 || calls[0].Tool != "executeRead" || calls[0].Inner != "listJiraProjects" || calls[0].Endpoint != "/v2/mcp" {
+		t.Errorf("calls %+v", calls)
+	}
+}
+
+// TestSessionsEnd opens more sessions than there may be.
+func TestSessionsEnd(t *testing.T) {
+	s := start(t)
+	c := newClient(t, s)
+	c.initialize()
+	first := c.session
+	for range 1000 {
+		c.initialize()
+	}
+	if n := s.Counts(); n.Open != 1000 || n.Opened != 1001 {
+		t.Errorf("%d are open of %d", n.Open, n.Opened)
+	}
+	if r := c.post(whoAmI); r.StatusCode != 200 {
+		t.Errorf("the last: %d", r.StatusCode)
+	}
+	c.session = first
+	if r := c.post(whoAmI); r.StatusCode != 404 {
+		t.Errorf("the first: %d", r.StatusCode)
+	}
+}

@@ -248,14 +248,13 @@ func hasCall(messages []message) bool {
 
 var errTooLarge = errors.New("body too large")
 
-// readBody reads the body of r. It is errTooLarge if it has more than maxBody bytes, which Content-Length may say beforehand.
+// readBody reads the body of r. It is errTooLarge if it has more than maxBody bytes.
 func readBody(r *http.Request) ([]byte, error) {
-	if r.ContentLength > maxBody {
-		return nil, errTooLarge
-	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err == nil && len(body) > maxBody {
-		err = errTooLarge
+		// Many clients read no answer before they have sent everything.
+		io.CopyN(io.Discard, r.Body, 16*maxBody)
+		return nil, errTooLarge
 	}
 	return body, err
 }

@@ -12,10 +12,12 @@ import (
 
 // This file remembers what was done: the last calls one by one, and everything by numbers.
 
-// maxCalls is how many calls are remembered, and maxKeys how many different names are counted of a kind.
+// maxCalls is how many calls are remembered, and as many of what the issuer does; maxKeys is how many different names are counted of a
+// kind, and maxKey how many bytes of each.
 const (
 	maxCalls = 500
 	maxKeys  = 10_000
+	maxKey   = 200
 )
 
 // A Call is a tool call that was let in.
@@ -42,7 +44,7 @@ type Call struct {
 // Counts are how often things have happened since the server was started.
 type Counts struct {
 	HTTP     map[string]int `json:"http"`     // answers by method, path and status: "POST /v1/mcp 200"
-	Messages map[string]int `json:"messages"` // by JSON-RPC method; "" are responses
+	Messages map[string]int `json:"messages"` // received, by JSON-RPC method; "" are responses
 	Tools    map[string]int `json:"tools"`    // calls carried out, by name of the tool
 	Executed map[string]int `json:"executed"` // calls carried out, by JSON text of the request's ID
 	Marked   map[string]int `json:"marked"`   // calls carried out, by the string at "sandbox/mark" in _meta of the request
@@ -57,8 +59,9 @@ type Counts struct {
 
 // A record is what has happened. The zero value is empty.
 type record struct {
-	mu     sync.Mutex // guards the rest
-	calls  []Call     // the last maxCalls
+	mu     sync.Mutex     // guards the rest
+	calls  []Call         // the last maxCalls
+	events []issuer.Event // the last maxCalls
 	counts Counts
 }
 
@@ -67,6 +70,7 @@ func count(m *map[string]int, key string) {
 	if *m == nil {
 		*m = map[string]int{}
 	}
+	key = key[:min(len(key), maxKey)]
 	if _, ok := (*m)[key]; ok || len(*m) < maxKeys {
 		(*m)[key]++
 	}
@@ -102,10 +106,21 @@ func (r *record) call(c Call) {
 	defer r.mu.Unlock()
 	r.counts.Calls++
 	c.Number = r.counts.Calls
-	if len(r.calls) == maxCalls {
-		r.calls = slices.Delete(r.calls, 0, 1)
+	r.calls = appendLast(r.calls, c)
+}
+
+func (r *record) event(e issuer.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = appendLast(r.events, e)
+}
+
+// appendLast appends v to list, whose first element makes room for it if there is none.
+func appendLast[T any](list []T, v T) []T {
+	if len(list) == maxCalls {
+		list = slices.Delete(list, 0, 1)
 	}
-	r.calls = append(r.calls, c)
+	return append(list, v)
 }
 
 func (r *record) opened() {
@@ -129,6 +144,15 @@ func (s *Server) Calls() []Call {
 	calls := slices.Clone(s.record.calls)
 	slices.Reverse(calls)
 	return calls
+}
+
+// Events returns what the issuer did last, newest first.
+func (s *Server) Events() []issuer.Event {
+	s.record.mu.Lock()
+	defer s.record.mu.Unlock()
+	events := slices.Clone(s.record.events)
+	slices.Reverse(events)
+	return events
 }
 
 // Counts returns what has been counted.

@@ -215,6 +215,7 @@ func (s *Server) person(is func(rovo.Person) bool) *rovo.Person {
 // heard is told what the issuer does.
 func (s *Server) heard(e issuer.Event) {
 	s.log.Info("sign-in", "kind", e.Kind, "account", e.Account, "client", e.Client, "detail", e.Detail)
+	s.record.event(e)
 	if e.Kind == "grant" || e.Kind == "refresh" {
 		s.mu.Lock()
 		s.renewed[e.Account] = s.clock.Add(1)
