@@ -71,7 +71,7 @@ func (b *Bitbucket) visible(account string) []*Repository {
 
 // values is a page of Bitbucket's, which has everything on it.
 func values[T any](all []T) any {
-	return map[string]any{"values": append([]T{}, all...), "page": 1, "pagelen": max(10, len(all)), "size": len(all)}
+	return object{"values": append([]T{}, all...), "page": 1, "pagelen": max(10, len(all)), "size": len(all)}
 }
 
 func (c *call) bitbucketWorkspace() (any, error) {
@@ -81,7 +81,7 @@ func (c *call) bitbucketWorkspace() (any, error) {
 	}
 	nodes := []any{}
 	for _, w := range c.workspaces() {
-		node := map[string]any{"slug": w.Slug, "name": w.Name, "links": map[string]any{"html": "https://bitbucket.org/" + w.Slug}}
+		node := object{"slug": w.Slug, "name": w.Name, "links": object{"html": "https://bitbucket.org/" + w.Slug}}
 		if args.Action == "get" && w.Slug == args.Workspace {
 			return node, nil
 		}
@@ -94,9 +94,9 @@ func (c *call) bitbucketWorkspace() (any, error) {
 }
 
 func repositoryNode(w *Bitbucket, r *Repository) any {
-	return map[string]any{
+	return object{
 		"slug": r.Slug, "name": r.Name, "full_name": w.Slug + "/" + r.Slug, "description": r.Description, "is_private": true,
-		"mainbranch": map[string]any{"name": r.Main}, "links": map[string]any{"html": "https://bitbucket.org/" + w.Slug + "/" + r.Slug},
+		"mainbranch": object{"name": r.Main}, "links": object{"html": "https://bitbucket.org/" + w.Slug + "/" + r.Slug},
 	}
 }
 
@@ -142,12 +142,13 @@ func (c *call) bitbucketUser() (any, error) {
 func (c *call) pullRequestNode(w *Bitbucket, r *Repository, p *PullRequest) any {
 	reviewers := []any{}
 	for _, account := range p.Reviewers {
-		reviewers = append(reviewers, map[string]any{"user": c.who(account), "approved": slices.Contains(p.Approved, account)})
+		reviewers = append(reviewers, object{"user": c.who(account), "approved": slices.Contains(p.Approved, account)})
 	}
-	return map[string]any{
+	return object{
 		"id": p.ID, "title": p.Title, "description": p.Description, "state": p.State, "author": c.who(p.Author), "reviewers": reviewers,
-		"source": map[string]any{"branch": p.Source}, "destination": map[string]any{"branch": p.Destination}, "comment_count": len(p.Comments),
-		"created_on": p.Created, "updated_on": p.Updated, "links": map[string]any{"html": fmt.Sprintf("https://bitbucket.org/%s/%s/pull-requests/%d", w.Slug, r.Slug, p.ID)},
+		"source": object{"branch": p.Source}, "destination": object{"branch": p.Destination}, "comment_count": len(p.Comments),
+		"created_on": p.Created, "updated_on": p.Updated,
+		"links": object{"html": fmt.Sprintf("https://bitbucket.org/%s/%s/pull-requests/%d", w.Slug, r.Slug, p.ID)},
 	}
 }
 
@@ -192,7 +193,7 @@ func (c *call) bitbucketPullRequest(w *Bitbucket, r *Repository, args bitbucketA
 	case "comments":
 		nodes := []any{}
 		for _, n := range p.Comments {
-			nodes = append(nodes, map[string]any{"id": n.ID, "user": c.who(n.Author), "content": map[string]any{"raw": n.Text}, "created_on": n.Created})
+			nodes = append(nodes, object{"id": n.ID, "user": c.who(n.Author), "content": object{"raw": n.Text}, "created_on": n.Created})
 		}
 		return values(nodes), nil
 	case "comment":
@@ -251,7 +252,7 @@ func (c *call) commitTo(r *Repository, b *Branch, message string) *Commit {
 }
 
 func (c *call) commitNode(k *Commit) any {
-	return map[string]any{"hash": k.Hash, "message": k.Message, "author": c.who(k.Author), "date": k.Date}
+	return object{"hash": k.Hash, "message": k.Message, "author": c.who(k.Author), "date": k.Date}
 }
 
 func (c *call) bitbucketContent(w *Bitbucket, r *Repository, args bitbucketArgs) (any, error) {
@@ -274,7 +275,7 @@ func (c *call) bitbucketContent(w *Bitbucket, r *Repository, args bitbucketArgs)
 			return nil, failf(409, "Branch %q already exists, or is no name", args.Branch)
 		}
 		r.Branches = append(r.Branches, &Branch{args.Branch, from.Head, maps.Clone(from.Files)})
-		return map[string]any{"name": args.Branch, "target": map[string]any{"hash": from.Head}}, nil
+		return object{"name": args.Branch, "target": object{"hash": from.Head}}, nil
 	}
 	b, err := r.branch(cmp.Or(args.Branch, r.Main))
 	if err != nil {
@@ -286,7 +287,7 @@ func (c *call) bitbucketContent(w *Bitbucket, r *Repository, args bitbucketArgs)
 		if err != nil {
 			return nil, err
 		}
-		return map[string]any{"name": b.Name, "target": c.commitNode(k)}, nil
+		return object{"name": b.Name, "target": c.commitNode(k)}, nil
 	case "files.commit":
 		if args.Path == "" || args.Message == "" {
 			return nil, failf(400, "path and message are required for action files.commit")
@@ -322,7 +323,9 @@ func (c *call) bitbucketPipeline(w *Bitbucket, r *Repository, args bitbucketArgs
 		return nil, failf(400, "repository is required for action %s", args.Action)
 	}
 	node := func(p *Pipeline) any {
-		return map[string]any{"build_number": p.Number, "target": map[string]any{"ref_name": p.Branch}, "state": p.State, "creator": c.who(p.Creator), "created_on": p.Created}
+		return object{
+			"build_number": p.Number, "target": object{"ref_name": p.Branch}, "state": p.State, "creator": c.who(p.Creator), "created_on": p.Created,
+		}
 	}
 	switch args.Action {
 	case "list":
@@ -336,7 +339,10 @@ func (c *call) bitbucketPipeline(w *Bitbucket, r *Repository, args bitbucketArgs
 		if err != nil {
 			return nil, err
 		}
-		p := &Pipeline{Number: 1, Branch: b.Name, State: "PENDING", Creator: c.person.Account, Created: c.org.now(), Steps: []PipelineStep{{ID: uuid(w.Slug, c.org.number()), Name: "Build and test", State: "PENDING"}}}
+		step := PipelineStep{ID: uuid(w.Slug, c.org.number()), Name: "Build and test", State: "PENDING"}
+		p := &Pipeline{
+			Number: 1, Branch: b.Name, State: "PENDING", Creator: c.person.Account, Created: c.org.now(), Steps: []PipelineStep{step},
+		}
 		for _, other := range r.Pipelines {
 			p.Number = max(p.Number, other.Number+1)
 		}
@@ -349,7 +355,7 @@ func (c *call) bitbucketPipeline(w *Bitbucket, r *Repository, args bitbucketArgs
 	}
 	steps := []any{}
 	for _, s := range p.Steps {
-		step := map[string]any{"uuid": s.ID, "name": s.Name, "state": s.State}
+		step := object{"uuid": s.ID, "name": s.Name, "state": s.State}
 		if strings.HasPrefix(args.Action, "step.") && s.ID == args.Step {
 			if args.Action == "step.log" {
 				return s.Log, nil
@@ -373,7 +379,7 @@ func (c *call) bitbucketEnvironment(_ *Bitbucket, r *Repository, args bitbucketA
 	}
 	nodes := []any{}
 	for _, e := range r.Environments {
-		node := map[string]any{"uuid": e.ID, "name": e.Name}
+		node := object{"uuid": e.ID, "name": e.Name}
 		if args.Action == "get" && (e.ID == args.Environment || e.Name == args.Environment) {
 			return node, nil
 		}
@@ -392,7 +398,9 @@ func (c *call) bitbucketDeployment(_ *Bitbucket, r *Repository, args bitbucketAr
 	nodes := []any{}
 	for _, e := range r.Environments {
 		for _, d := range e.Deployments {
-			node := map[string]any{"uuid": d.ID, "environment": e.Name, "pipeline": d.Pipeline, "commit": d.Commit, "state": d.State, "last_update_time": d.Time}
+			node := object{
+				"uuid": d.ID, "environment": e.Name, "pipeline": d.Pipeline, "commit": d.Commit, "state": d.State, "last_update_time": d.Time,
+			}
 			if args.Action == "get" && d.ID == args.Deployment {
 				return node, nil
 			}

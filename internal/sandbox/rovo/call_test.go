@@ -45,8 +45,11 @@ func TestCallErrors(t *testing.T) {
 
 func TestCloudID(t *testing.T) {
 	o := open(t)
-	for _, id := range []string{acmeID, strings.ToUpper(acmeID), "acme.atlassian.net", "https://acme.atlassian.net", "https://acme.atlassian.net/", "https://ACME.atlassian.net/wiki/spaces/ENG"} {
-		play(t, o, Caller{Account: dana}, View{}, "getCompassComponents", map[string]any{"cloudId": id}, nil)
+	for _, id := range []string{
+		acmeID, strings.ToUpper(acmeID), "acme.atlassian.net", "https://acme.atlassian.net", "https://acme.atlassian.net/",
+		"https://ACME.atlassian.net/wiki/spaces/ENG",
+	} {
+		play(t, o, Caller{Account: dana}, View{}, "getCompassComponents", object{"cloudId": id}, nil)
 	}
 }
 
@@ -54,8 +57,8 @@ func TestUserInfo(t *testing.T) {
 	var got struct {
 		ID      string `json:"account_id"`
 		Email   string
-		Zone    string         `json:"zoneinfo"`
-		Profile map[string]any `json:"extended_profile"`
+		Zone    string `json:"zoneinfo"`
+		Profile object `json:"extended_profile"`
 	}
 	play(t, open(t), Caller{Account: ben}, View{}, "atlassianUserInfo", nil, &got)
 	if got.ID != ben || got.Email != "ben@acme.example" || got.Zone != "Africa/Lagos" || got.Profile["job_title"] != "Software engineer" {
@@ -99,18 +102,18 @@ type searchResult struct {
 func TestSearchAndFetch(t *testing.T) {
 	o := open(t)
 	var found searchResult
-	play(t, o, Caller{Account: ben}, View{}, "search", map[string]any{"query": "Q2 planning"}, &found)
+	play(t, o, Caller{Account: ben}, View{}, "search", object{"query": "Q2 planning"}, &found)
 	if len(found.Results) == 0 || found.Results[0].Title != "Q2 Planning" || found.Metadata.CloudID != acmeID || found.Metadata.SearchScope != "generic" {
 		t.Fatalf("found %+v", found)
 	}
 	var page struct{ ID, Title string }
-	play(t, o, Caller{Account: ben}, View{}, "fetch", map[string]any{"id": found.Results[0].ID}, &page)
+	play(t, o, Caller{Account: ben}, View{}, "fetch", object{"id": found.Results[0].ID}, &page)
 	if page.ID != "65601" || page.Title != "Q2 Planning" {
 		t.Errorf("page: %+v", page)
 	}
 
 	var issues searchResult
-	play(t, o, Caller{Account: ben, Products: []string{"jira"}}, View{}, "search", map[string]any{"query": "login bug error"}, &issues)
+	play(t, o, Caller{Account: ben, Products: []string{"jira"}}, View{}, "search", object{"query": "login bug error"}, &issues)
 	for _, h := range issues.Results {
 		if h.Type != "issue" {
 			t.Errorf("without Confluence there is %+v", h)
@@ -120,13 +123,13 @@ func TestSearchAndFetch(t *testing.T) {
 		t.Fatal("no issues")
 	}
 	var issue struct{ Key string }
-	play(t, o, Caller{Account: ben}, View{}, "fetch", map[string]any{"id": issues.Results[0].ID}, &issue)
+	play(t, o, Caller{Account: ben}, View{}, "fetch", object{"id": issues.Results[0].ID}, &issue)
 	if !strings.HasPrefix(issues.Results[0].Title, issue.Key+": ") {
 		t.Errorf("%+v is %+v", issues.Results[0], issue)
 	}
 
 	for _, query := range []string{"", "??", `quoted "words" \ and -- more`} {
-		play(t, o, Caller{Account: ben}, View{}, "search", map[string]any{"query": query}, nil)
+		play(t, o, Caller{Account: ben}, View{}, "search", object{"query": query}, nil)
 	}
 }
 
@@ -138,7 +141,7 @@ func TestHidden(t *testing.T) {
 		sees    bool
 	}{{ada, true}, {ben, false}} {
 		var found searchResult
-		play(t, o, Caller{Account: tt.account}, View{}, "search", map[string]any{"query": "salary"}, &found)
+		play(t, o, Caller{Account: tt.account}, View{}, "search", object{"query": "salary"}, &found)
 		seen := slices.ContainsFunc(found.Results, func(h hit) bool { return strings.Contains(strings.ToLower(h.Title+h.Text), "salar") })
 		if seen != tt.sees {
 			t.Errorf("%s finds %+v", tt.account, found.Results)

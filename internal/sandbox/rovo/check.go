@@ -228,7 +228,7 @@ func (s *schema) judgeString(v string, path []any) []complaint {
 	return []complaint{{Code: "invalid_string", Validation: "regex", Path: path, Message: "Invalid"}}
 }
 
-func (s *schema) judgeObject(v map[string]any, path []any) []complaint {
+func (s *schema) judgeObject(v object, path []any) []complaint {
 	var found []complaint
 	for _, p := range s.Properties {
 		value, given := v[p.name]

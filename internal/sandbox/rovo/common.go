@@ -27,19 +27,19 @@ func (c *call) userInfo() (any, error) {
 	if p.Service {
 		kind = "app"
 	}
-	return map[string]any{
+	return object{
 		"account_id":      p.Account,
 		"email":           p.Email,
 		"name":            p.Name,
 		"picture":         "https://secure.gravatar.com/avatar/" + strings.ReplaceAll(p.Account[len(p.Account)-12:], "-", "") + "?d=mp",
 		"account_status":  "active",
-		"characteristics": map[string]any{"not_mentionable": p.Service},
+		"characteristics": object{"not_mentionable": p.Service},
 		"last_updated":    seedTime.Format(time.RFC3339),
 		"created_at":      seedTime.AddDate(-1, 0, 0).Format(time.RFC3339),
 		"nickname":        nickname,
 		"zoneinfo":        cmp.Or(p.TimeZone, "Etc/GMT"),
 		"locale":          "en-US",
-		"extended_profile": map[string]any{
+		"extended_profile": object{
 			"job_title": p.Title, "organization": c.org.data.Name, "department": "", "location": "", "phone_numbers": []any{}, "team_type": "",
 		},
 		"account_type":   kind,
@@ -58,7 +58,8 @@ var scopes = []struct {
 		"write:comment:confluence", "read:space:confluence", "read:hierarchical-content:confluence",
 	}},
 	{"compass", []string{
-		"read:component:compass", "write:component:compass", "read:scorecard:compass", "write:scorecard:compass", "read:event:compass", "read:metric:compass",
+		"read:component:compass", "write:component:compass", "read:scorecard:compass", "write:scorecard:compass", "read:event:compass",
+		"read:metric:compass",
 	}},
 }
 
@@ -71,11 +72,12 @@ func (c *call) resources() (any, error) {
 		Scopes []string `json:"scopes"`
 		Avatar string   `json:"avatarUrl"`
 	}
+	const avatar = "https://site-admin-avatar-cdn.prod.public.atl-paas.net/avatars/240/jersey.png"
 	all := []resource{}
 	for _, set := range scopes {
 		for _, s := range c.sites() {
 			if c.granted(set.product) && s.has(set.product) && (set.product != "compass" || c.caller.Via == OAuth) {
-				all = append(all, resource{s.ID, s.URL, s.Name, set.scopes, "https://site-admin-avatar-cdn.prod.public.atl-paas.net/avatars/240/jersey.png"})
+				all = append(all, resource{s.ID, s.URL, s.Name, set.scopes, avatar})
 			}
 		}
 	}
@@ -130,9 +132,9 @@ func (c *call) search() (any, error) {
 		}
 	}
 	slices.SortStableFunc(hits, func(a, b hit) int { return b.score - a.score })
-	return map[string]any{
+	return object{
 		"results":  hits[:min(len(hits), 10)],
-		"metadata": map[string]any{"cloudId": sites[0].ID, "searchScope": "generic"},
+		"metadata": object{"cloudId": sites[0].ID, "searchScope": "generic"},
 	}, nil
 }
 
@@ -146,7 +148,8 @@ func (c *call) searchSite(s *Site, query string) ([]hit, error) {
 				Fields  struct{ Summary string }
 			}
 		}
-		if err := c.have("searchJiraIssuesUsingJql", map[string]any{"cloudId": s.ID, "jql": query, "maxResults": 50, "fields": []string{"summary"}}, &found); err != nil {
+		args := object{"cloudId": s.ID, "jql": query, "maxResults": 50, "fields": []string{"summary"}}
+		if err := c.have("searchJiraIssuesUsingJql", args, &found); err != nil {
 			return nil, err
 		}
 		for _, i := range found.Issues {
@@ -163,12 +166,14 @@ func (c *call) searchSite(s *Site, query string) ([]hit, error) {
 				URL            string
 			}
 		}
-		if err := c.have("searchConfluenceUsingCql", map[string]any{"cloudId": s.ID, "cql": "type = page AND (" + query + ")", "limit": 50}, &found); err != nil {
+		args := object{"cloudId": s.ID, "cql": "type = page AND (" + query + ")", "limit": 50}
+		if err := c.have("searchConfluenceUsingCql", args, &found); err != nil {
 			return nil, err
 		}
 		for _, r := range found.Results {
 			hits = append(hits, hit{
-				ID: "ari:cloud:confluence:" + s.ID + ":page/" + r.Content.ID, Title: cmp.Or(r.Content.Title, r.Title), Text: r.Excerpt, URL: absolute(s.URL+"/wiki", r.URL), Type: "page",
+				ID: "ari:cloud:confluence:" + s.ID + ":page/" + r.Content.ID, Title: cmp.Or(r.Content.Title, r.Title), Text: r.Excerpt,
+				URL: absolute(s.URL+"/wiki", r.URL), Type: "page",
 			})
 		}
 	}
@@ -184,7 +189,7 @@ func absolute(base, ref string) string {
 }
 
 // have has another tool do something, as relay does, and reads the result into v.
-func (c *call) have(name string, args map[string]any, v any) error {
+func (c *call) have(name string, args object, v any) error {
 	result, err := c.relay(name, args)
 	if err != nil {
 		return err
@@ -198,7 +203,7 @@ func (c *call) have(name string, args map[string]any, v any) error {
 
 // relay has another tool of the first generation do the whole thing, in its usual shape. Arguments need not be in the tool's schema: its
 // function knows those of later years.
-func (c *call) relay(name string, args map[string]any) (any, error) {
+func (c *call) relay(name string, args object) (any, error) {
 	tool := toolNamed(v1(), name)
 	if tool == nil {
 		panic("there is no tool " + name)
@@ -218,9 +223,9 @@ func (c *call) fetch() (any, error) {
 	switch {
 	case !ok:
 	case product == "jira" && kind == "issue":
-		return c.relay("getJiraIssue", map[string]any{"cloudId": site, "issueIdOrKey": id})
+		return c.relay("getJiraIssue", object{"cloudId": site, "issueIdOrKey": id})
 	case product == "confluence" && kind == "page":
-		return c.relay("getConfluencePage", map[string]any{"cloudId": site, "pageId": id})
+		return c.relay("getConfluencePage", object{"cloudId": site, "pageId": id})
 	}
 	return nil, failf(0, "Invalid ARI format: %s", args.ID)
 }

@@ -17,19 +17,19 @@ type Compass struct {
 
 // A Component is a service, a library or another part of what an organisation builds.
 type Component struct {
-	ID          string         `json:"id"` // an ARI
-	Name        string         `json:"name"`
-	Type        string         `json:"type"` // such as SERVICE
-	Description string         `json:"description,omitempty"`
-	Owner       string         `json:"owner,omitempty"` // ID of a Team
-	Lifecycle   string         `json:"lifecycle,omitempty"`
-	Tier        string         `json:"tier,omitempty"` // "1" is what the organisation can't do without, "4" is the other end
-	Labels      []string       `json:"labels,omitempty"`
-	Links       []CompassLink  `json:"links,omitempty"`
-	Values      map[string]any `json:"values,omitempty"` // of custom fields, by the field's ID
-	Members     Audience       `json:"members,omitempty"`
-	Created     time.Time      `json:"created"`
-	Updated     time.Time      `json:"updated"`
+	ID          string        `json:"id"` // an ARI
+	Name        string        `json:"name"`
+	Type        string        `json:"type"` // such as SERVICE
+	Description string        `json:"description,omitempty"`
+	Owner       string        `json:"owner,omitempty"` // ID of a Team
+	Lifecycle   string        `json:"lifecycle,omitempty"`
+	Tier        string        `json:"tier,omitempty"` // "1" is what the organisation can't do without, "4" is the other end
+	Labels      []string      `json:"labels,omitempty"`
+	Links       []CompassLink `json:"links,omitempty"`
+	Values      object        `json:"values,omitempty"` // of custom fields, by the field's ID
+	Members     Audience      `json:"members,omitempty"`
+	Created     time.Time     `json:"created"`
+	Updated     time.Time     `json:"updated"`
 }
 
 // A CompassLink leads from a component to something elsewhere, such as its repository.

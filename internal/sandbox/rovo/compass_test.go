@@ -14,7 +14,7 @@ func TestCompassPages(t *testing.T) {
 		addComponent(t, o, fmt.Sprintf("worker-%02d", i))
 	}
 	var names []string
-	args := map[string]any{"cloudId": acmeID, "query": "worker-", "first": 13}
+	args := object{"cloudId": acmeID, "query": "worker-", "first": 13}
 	for range 5 {
 		var got struct {
 			Components []componentNode
@@ -71,27 +71,27 @@ func TestCompassRefusals(t *testing.T) {
 func TestCompassReads(t *testing.T) {
 	o := open(t)
 	var labels struct{ Labels []string }
-	play(t, o, Caller{Account: ben}, View{}, "getCompassComponentLabels", map[string]any{"cloudId": acmeID, "componentId": "api-gateway"}, &labels)
+	play(t, o, Caller{Account: ben}, View{}, "getCompassComponentLabels", object{"cloudId": acmeID, "componentId": "api-gateway"}, &labels)
 	if !slices.Equal(labels.Labels, []string{"edge", "go", "on-call"}) {
 		t.Errorf("labels: %q", labels.Labels)
 	}
 	var all struct{ Labels []string }
-	play(t, o, Caller{Account: ben}, View{}, "getCompassComponentLabels", map[string]any{"cloudId": acmeID}, &all)
+	play(t, o, Caller{Account: ben}, View{}, "getCompassComponentLabels", object{"cloudId": acmeID}, &all)
 	if slices.Contains(all.Labels, "python") { // that of a component that only Ada sees
 		t.Errorf("all labels: %q", all.Labels)
 	}
 	var events struct{ Events []ActivityEvent }
-	play(t, o, Caller{Account: ben}, View{}, "getCompassComponentActivityEvents", map[string]any{"cloudId": acmeID, "componentId": "api-gateway"}, &events)
+	play(t, o, Caller{Account: ben}, View{}, "getCompassComponentActivityEvents", object{"cloudId": acmeID, "componentId": "api-gateway"}, &events)
 	if len(events.Events) != 3 || events.Events[0].Type != "BUILD" {
 		t.Errorf("events: %+v", events.Events)
 	}
 	var mine struct{ Components []componentNode }
-	play(t, o, Caller{Account: ben}, View{}, "getCompassComponentsOwnedByMyTeams", map[string]any{"cloudId": acmeID}, &mine)
+	play(t, o, Caller{Account: ben}, View{}, "getCompassComponentsOwnedByMyTeams", object{"cloudId": acmeID}, &mine)
 	if len(mine.Components) != 2 || mine.Components[0].OwnerName != "Platform" {
 		t.Errorf("Ben's teams own %+v", mine.Components)
 	}
 	var types struct{ ComponentTypes []struct{ ID string } }
-	play(t, o, Caller{Account: ben}, View{}, "getCompassComponentTypes", map[string]any{"cloudId": acmeID}, &types)
+	play(t, o, Caller{Account: ben}, View{}, "getCompassComponentTypes", object{"cloudId": acmeID}, &types)
 	if len(types.ComponentTypes) != 10 {
 		t.Errorf("types: %+v", types)
 	}

@@ -123,7 +123,7 @@ func (c *call) compassComponent() (any, error) {
 			node.Relationships.Inward = append(node.Relationships.Inward, n)
 		}
 	}
-	return map[string]any{"component": node}, nil
+	return object{"component": node}, nil
 }
 
 func (c *call) compassComponents() (any, error) {
@@ -138,8 +138,9 @@ func (c *call) compassComponents() (any, error) {
 	var nodes []componentNode
 	for _, k := range c.site.Compass.components(c.person.Account) {
 		text := strings.ToLower(strings.Join(append([]string{k.Name, k.Description}, k.Labels...), "\n"))
-		if strings.Contains(text, strings.ToLower(args.Query)) && (args.TypeID == "" || k.Type == args.TypeID) &&
-			(args.OwnerID == "" || k.Owner == args.OwnerID) && !slices.ContainsFunc(args.Labels, func(l string) bool { return !slices.Contains(k.Labels, l) }) {
+		unlabelled := slices.ContainsFunc(args.Labels, func(l string) bool { return !slices.Contains(k.Labels, l) })
+		if strings.Contains(text, strings.ToLower(args.Query)) && !unlabelled &&
+			cmp.Or(args.TypeID, k.Type) == k.Type && cmp.Or(args.OwnerID, k.Owner) == k.Owner {
 			nodes = append(nodes, c.componentNode(k))
 		}
 	}
@@ -174,11 +175,11 @@ func page[T any](name string, all []T, first int, after string) (any, error) {
 		}
 	}
 	end := min(len(all), start+cmp.Or(first, 25))
-	info := map[string]any{"hasNextPage": end < len(all), "endCursor": nil}
+	info := object{"hasNextPage": end < len(all), "endCursor": nil}
 	if end < len(all) {
 		info["endCursor"] = base64.StdEncoding.EncodeToString([]byte(strconv.Itoa(end)))
 	}
-	return map[string]any{name: append([]T{}, all[start:end]...), "pageInfo": info, "totalCount": len(all)}, nil
+	return object{name: append([]T{}, all[start:end]...), "pageInfo": info, "totalCount": len(all)}, nil
 }
 
 func (c *call) createComponent() (any, error) {
@@ -221,12 +222,12 @@ func (c *call) createComponent() (any, error) {
 			return nil, failf(400, "Invalid value for custom field %q, which is a %s", field.Name, field.Type)
 		}
 		if k.Values == nil {
-			k.Values = map[string]any{}
+			k.Values = object{}
 		}
 		k.Values[field.ID] = v.Value
 	}
 	compass.Components = append(compass.Components, k)
-	return map[string]any{"component": c.componentNode(k)}, nil
+	return object{"component": c.componentNode(k)}, nil
 }
 
 // ari returns an ARI for something new at the site.
@@ -262,7 +263,7 @@ func (c *call) createRelationship() (any, error) {
 		return nil, failf(409, "The relationship already exists")
 	}
 	c.site.Compass.Relationships = append(c.site.Compass.Relationships, r)
-	return map[string]any{"relationship": relationshipNode{
+	return object{"relationship": relationshipNode{
 		Type: r.Type, Start: componentRef{from.ID, from.Name, from.Type}, End: componentRef{to.ID, to.Name, to.Type}, Direction: "OUTWARD",
 	}}, nil
 }
@@ -287,11 +288,11 @@ func (c *call) createField() (any, error) {
 		Components: args.ComponentTypeIDs, Options: args.Options,
 	}
 	compass.Fields = append(compass.Fields, f)
-	return map[string]any{"customFieldDefinition": fieldNode(f)}, nil
+	return object{"customFieldDefinition": fieldNode(f)}, nil
 }
 
 func fieldNode(f *CustomField) any {
-	return map[string]any{
+	return object{
 		"id": f.ID, "name": f.Name, "type": f.Type, "description": f.Description,
 		"componentTypeIds": append([]string{}, f.Components...), "options": append([]string{}, f.Options...),
 	}
@@ -308,7 +309,7 @@ func (c *call) compassFields() (any, error) {
 			nodes = append(nodes, fieldNode(f))
 		}
 	}
-	return map[string]any{"customFieldDefinitions": nodes}, nil
+	return object{"customFieldDefinitions": nodes}, nil
 }
 
 func (c *call) compassEvents() (any, error) {
@@ -352,13 +353,13 @@ func (c *call) compassLabels() (any, error) {
 		labels = append(labels, k.Labels...)
 	}
 	slices.Sort(labels)
-	return map[string]any{"labels": slices.Compact(labels)}, nil
+	return object{"labels": slices.Compact(labels)}, nil
 }
 
 func (c *call) compassTypes() (any, error) {
 	nodes := []any{}
 	for _, t := range componentTypes {
-		nodes = append(nodes, map[string]any{"id": t.ID, "name": t.Name, "description": t.Description})
+		nodes = append(nodes, object{"id": t.ID, "name": t.Name, "description": t.Description})
 	}
-	return map[string]any{"componentTypes": nodes}, nil
+	return object{"componentTypes": nodes}, nil
 }

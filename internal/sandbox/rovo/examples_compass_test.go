@@ -17,14 +17,15 @@ func compassAgent(t *testing.T) agent { return agent{t, open(t), View{}} }
 func TestExampleCreateServiceComponent(t *testing.T) {
 	a := compassAgent(t)
 	var created struct{ Component componentNode }
-	a.use("createCompassComponent", map[string]any{
+	a.use("createCompassComponent", object{
 		"name": "mailer", "typeId": "SERVICE", "description": "Sends mail", "ownerId": "Platform", "labels": []string{"go"},
-		"links": []map[string]any{{"type": "REPOSITORY", "name": "acme/mailer", "url": "https://bitbucket.org/acme/mailer"}},
+		"links": []object{{"type": "REPOSITORY", "name": "acme/mailer", "url": "https://bitbucket.org/acme/mailer"}},
 	}, &created)
 	var got struct{ Component componentNode }
-	a.use("getCompassComponent", map[string]any{"componentId": created.Component.ID}, &got)
+	a.use("getCompassComponent", object{"componentId": created.Component.ID}, &got)
 	c := got.Component
-	if c.Name != "mailer" || c.TypeID != "SERVICE" || len(c.Links) != 1 || c.Links[0].URL != "https://bitbucket.org/acme/mailer" || !slices.Equal(c.Labels, []string{"go"}) {
+	if c.Name != "mailer" || c.TypeID != "SERVICE" || len(c.Links) != 1 ||
+		c.Links[0].URL != "https://bitbucket.org/acme/mailer" || !slices.Equal(c.Labels, []string{"go"}) {
 		t.Errorf("component: %+v", c)
 	}
 }
@@ -43,7 +44,7 @@ price-rules,LIBRARY,Java,4712,
 shop-assets,CLOUD_RESOURCE,,4713,eu us ap
 `
 	a := compassAgent(t)
-	var rows []map[string]any
+	var rows []object
 	if err := json.Unmarshal([]byte(fields), &rows); err != nil {
 		t.Fatal(err)
 	}
@@ -68,18 +69,18 @@ shop-assets,CLOUD_RESOURCE,,4713,eu us ap
 		if err != nil {
 			t.Fatal(err)
 		}
-		a.use("createCompassComponent", map[string]any{"name": row[0], "typeId": row[1], "customFields": []map[string]any{
+		a.use("createCompassComponent", object{"name": row[0], "typeId": row[1], "customFields": []object{
 			{"definitionId": ids["Language"], "value": row[2]},
 			{"definitionId": ids["Cost centre"], "value": cost},
 			{"definitionId": ids["Region"], "value": strings.Fields(row[4])},
 		}}, nil)
 	}
 	var found struct{ Components []componentNode }
-	a.use("getCompassComponents", map[string]any{"query": "price-"}, &found)
+	a.use("getCompassComponents", object{"query": "price-"}, &found)
 	if len(found.Components) != 2 {
 		t.Fatalf("found %+v", found)
 	}
-	a.use("getCompassComponents", map[string]any{"typeId": "CLOUD_RESOURCE"}, &found)
+	a.use("getCompassComponents", object{"typeId": "CLOUD_RESOURCE"}, &found)
 	values := map[string]string{}
 	for _, v := range found.Components[0].Values {
 		values[v.Name] = compactJSON(v.Value)
@@ -93,12 +94,12 @@ shop-assets,CLOUD_RESOURCE,,4713,eu us ap
 func TestExampleDependents(t *testing.T) {
 	a := compassAgent(t)
 	var found struct{ Components []componentNode }
-	a.use("getCompassComponents", map[string]any{"query": "api-gateway", "typeId": "SERVICE"}, &found)
+	a.use("getCompassComponents", object{"query": "api-gateway", "typeId": "SERVICE"}, &found)
 	if len(found.Components) != 1 {
 		t.Fatalf("found %+v", found)
 	}
 	var got struct{ Component componentNode }
-	a.use("getCompassComponent", map[string]any{"componentId": found.Components[0].ID}, &got)
+	a.use("getCompassComponent", object{"componentId": found.Components[0].ID}, &got)
 	var dependents, dependencies []string
 	for _, r := range got.Component.Relationships.Inward {
 		dependents = append(dependents, r.Type+" "+r.Start.Name)
@@ -106,13 +107,16 @@ func TestExampleDependents(t *testing.T) {
 	for _, r := range got.Component.Relationships.Outward {
 		dependencies = append(dependencies, r.Type+" "+r.End.Name)
 	}
-	if !slices.Equal(dependents, []string{"DEPENDS_ON payments-service", "DEPENDS_ON web-shop"}) || !slices.Equal(dependencies, []string{"DEPENDS_ON identity-service"}) {
+	if !slices.Equal(dependents, []string{"DEPENDS_ON payments-service", "DEPENDS_ON web-shop"}) ||
+		!slices.Equal(dependencies, []string{"DEPENDS_ON identity-service"}) {
 		t.Errorf("%q depend on it, it depends on %q", dependents, dependencies)
 	}
 
-	a.use("createCompassComponent", map[string]any{"name": "mailer", "typeId": "SERVICE"}, nil)
-	a.use("createCompassComponentRelationship", map[string]any{"sourceComponentId": "mailer", "targetComponentId": found.Components[0].ID, "relationshipType": "DEPENDS_ON"}, nil)
-	a.use("getCompassComponent", map[string]any{"componentId": found.Components[0].ID}, &got)
+	a.use("createCompassComponent", object{"name": "mailer", "typeId": "SERVICE"}, nil)
+	a.use("createCompassComponentRelationship", object{
+		"sourceComponentId": "mailer", "targetComponentId": found.Components[0].ID, "relationshipType": "DEPENDS_ON",
+	}, nil)
+	a.use("getCompassComponent", object{"componentId": found.Components[0].ID}, &got)
 	if n := len(got.Component.Relationships.Inward); n != 3 {
 		t.Errorf("%d depend on it", n)
 	}
@@ -122,7 +126,7 @@ func TestExampleDependents(t *testing.T) {
 func TestExampleLinkedPage(t *testing.T) {
 	a := compassAgent(t)
 	var got struct{ Component componentNode }
-	a.use("getCompassComponent", map[string]any{"componentId": "api-gateway"}, &got)
+	a.use("getCompassComponent", object{"componentId": "api-gateway"}, &got)
 	for _, l := range got.Component.Links {
 		if l.Type != "DOCUMENT" {
 			continue
@@ -130,7 +134,7 @@ func TestExampleLinkedPage(t *testing.T) {
 		_, rest, _ := strings.Cut(l.URL, "/pages/")
 		id, _, _ := strings.Cut(rest, "/")
 		var page struct{ Title, Body string }
-		a.use("getConfluencePage", map[string]any{"cloudId": l.URL, "pageId": id}, &page)
+		a.use("getConfluencePage", object{"cloudId": l.URL, "pageId": id}, &page)
 		if page.Title != "api-gateway runbook" || page.Body == "" {
 			t.Errorf("page: %+v", page)
 		}

@@ -18,27 +18,27 @@ type agent struct {
 	view View
 }
 
-func (a agent) use(name string, args map[string]any, result any) {
+func (a agent) use(name string, args object, result any) {
 	a.Helper()
-	full := map[string]any{"cloudId": acmeID}
+	full := object{"cloudId": acmeID}
 	if name == "atlassianUserInfo" || name == "search" || name == "fetch" {
-		full = map[string]any{}
+		full = object{}
 	}
 	maps.Copy(full, args)
 	play(a.T, a.org, Caller{Account: ben}, a.view, name, full, result)
 }
 
 // run uses a tool of the second generation that has to be discovered.
-func (a agent) run(executor, words, name string, inputs map[string]any, result any) {
+func (a agent) run(executor, words, name string, inputs object, result any) {
 	a.Helper()
 	var found struct {
 		Tools []struct{ Name, ExecuteWith string }
 	}
-	play(a.T, a.org, Caller{Account: ben}, a.view, "discover", map[string]any{"query": words, "limit": 3}, &found)
+	play(a.T, a.org, Caller{Account: ben}, a.view, "discover", object{"query": words, "limit": 3}, &found)
 	if !slices.Contains(found.Tools, struct{ Name, ExecuteWith string }{name, executor}) {
 		a.Fatalf("looking for %q finds %+v, not %s", words, found.Tools, name)
 	}
-	play(a.T, a.org, Caller{Account: ben}, a.view, executor, map[string]any{"cloudId": acmeID, "name": name, "inputs": inputs}, result)
+	play(a.T, a.org, Caller{Account: ben}, a.view, executor, object{"cloudId": acmeID, "name": name, "inputs": inputs}, result)
 }
 
 // generations runs an example with the tools of both generations.
@@ -62,8 +62,9 @@ type issues struct {
 func TestExampleOpenBugs(t *testing.T) {
 	ask := func(a agent) {
 		var found issues
-		a.use("searchJiraIssuesUsingJql", map[string]any{
-			"jql": `project = "Project Alpha" AND issuetype = Bug AND statusCategory != Done ORDER BY created DESC`, "fields": []string{"summary", "status", "issuetype"},
+		a.use("searchJiraIssuesUsingJql", object{
+			"jql":    `project = "Project Alpha" AND issuetype = Bug AND statusCategory != Done ORDER BY created DESC`,
+			"fields": []string{"summary", "status", "issuetype"},
 		}, &found)
 		if len(found.Issues) == 0 {
 			a.Fatal("no bugs")
@@ -74,7 +75,7 @@ func TestExampleOpenBugs(t *testing.T) {
 			}
 		}
 		var all issues
-		a.use("searchJiraIssuesUsingJql", map[string]any{"jql": `project = ALPHA AND issuetype = Bug`}, &all)
+		a.use("searchJiraIssuesUsingJql", object{"jql": `project = ALPHA AND issuetype = Bug`}, &all)
 		if len(all.Issues) <= len(found.Issues) {
 			a.Errorf("%d of %d bugs are open", len(found.Issues), len(all.Issues))
 		}
@@ -86,19 +87,20 @@ func TestExampleOpenBugs(t *testing.T) {
 func TestExampleCreateStory(t *testing.T) {
 	check := func(a agent, key string) {
 		var found issues
-		a.use("searchJiraIssuesUsingJql", map[string]any{"jql": `summary ~ "Redesign onboarding" AND reporter = currentUser()`}, &found)
+		a.use("searchJiraIssuesUsingJql", object{"jql": `summary ~ "Redesign onboarding" AND reporter = currentUser()`}, &found)
 		if len(found.Issues) != 1 || found.Issues[0].Key != key || found.Issues[0].Fields.IssueType.Name != "Story" {
 			a.Errorf("%s was created, %+v is found", key, found)
 		}
 	}
 	generations(t, func(a agent) {
 		var created struct{ Key, Self string }
-		a.use("createJiraIssue", map[string]any{"projectKey": "ALPHA", "issueTypeName": "Story", "summary": "Redesign onboarding"}, &created)
+		a.use("createJiraIssue", object{"projectKey": "ALPHA", "issueTypeName": "Story", "summary": "Redesign onboarding"}, &created)
 		check(a, created.Key)
 	}, func(a agent) {
 		var created struct{ Key string }
-		a.use("createJiraIssue", map[string]any{
-			"projectKey": "ALPHA", "issueType": "Story", "summary": "Redesign onboarding", "labels": []string{"onboarding"}, "priority": "High", "assignee": chen,
+		a.use("createJiraIssue", object{
+			"projectKey": "ALPHA", "issueType": "Story", "summary": "Redesign onboarding", "labels": []string{"onboarding"},
+			"priority": "High", "assignee": chen,
 			"description": "<p>It takes <strong>too long</strong>.</p>", "contentFormat": "html",
 		}, &created)
 		check(a, created.Key)
@@ -113,9 +115,10 @@ func TestExampleCreateStory(t *testing.T) {
 				}
 			}
 		}
-		a.use("getJiraIssue", map[string]any{"issueIdOrKey": created.Key}, &got)
+		a.use("getJiraIssue", object{"issueIdOrKey": created.Key}, &got)
 		f := got.Data.Fields
-		if strings.TrimSpace(f.Description) != "It takes **too long**." || f.Labels[0] != "onboarding" || f.Priority.Name != "High" || f.Assignee.AccountID != chen ||
+		if strings.TrimSpace(f.Description) != "It takes **too long**." || f.Labels[0] != "onboarding" ||
+			f.Priority.Name != "High" || f.Assignee.AccountID != chen ||
 			got.Data.AppliedContentFormat != "markdown" {
 			a.Errorf("created %+v", got.Data)
 		}
@@ -126,11 +129,11 @@ func TestExampleCreateStory(t *testing.T) {
 func TestExampleIssuesFromNotes(t *testing.T) {
 	generations(t, func(a agent) {
 		var page struct{ Body string }
-		a.use("getConfluencePage", map[string]any{"pageId": "65603"}, &page)
+		a.use("getConfluencePage", object{"pageId": "65603"}, &page)
 		fromNotes(a, page.Body, "issueTypeName")
 	}, func(a agent) {
 		var page struct{ Data struct{ Body string } }
-		a.use("getConfluenceContent", map[string]any{"content_id": "65603"}, &page)
+		a.use("getConfluenceContent", object{"content_id": "65603"}, &page)
 		fromNotes(a, page.Data.Body, "issueType")
 	})
 }
@@ -144,14 +147,14 @@ func fromNotes(a agent, notes, typeArg string) {
 			continue
 		}
 		var created struct{ Key string }
-		a.use("createJiraIssue", map[string]any{"projectKey": "ALPHA", typeArg: "Task", "summary": strings.TrimLeft(line, "*-[]x1234567890. ")}, &created)
+		a.use("createJiraIssue", object{"projectKey": "ALPHA", typeArg: "Task", "summary": strings.TrimLeft(line, "*-[]x1234567890. ")}, &created)
 		keys = append(keys, created.Key)
 	}
 	if len(keys) != 5 {
 		a.Fatalf("made %q of\n%s", keys, notes)
 	}
 	var found issues
-	a.use("searchJiraIssuesUsingJql", map[string]any{"jql": "key in (" + strings.Join(keys, ", ") + ") ORDER BY key"}, &found)
+	a.use("searchJiraIssuesUsingJql", object{"jql": "key in (" + strings.Join(keys, ", ") + ") ORDER BY key"}, &found)
 	if len(found.Issues) != 5 {
 		a.Errorf("of %q %+v are found", keys, found)
 	}
@@ -168,9 +171,9 @@ func TestExampleSummarise(t *testing.T) {
 	}
 	generations(t, func(a agent) {
 		var found searchResult
-		a.use("search", map[string]any{"query": "Q2 planning"}, &found)
+		a.use("search", object{"query": "Q2 planning"}, &found)
 		var page struct{ Title, Body string }
-		a.use("fetch", map[string]any{"id": found.Results[0].ID}, &page)
+		a.use("fetch", object{"id": found.Results[0].ID}, &page)
 		if page.Title != "Q2 Planning" {
 			a.Errorf("found %q", page.Title)
 		}
@@ -179,21 +182,21 @@ func TestExampleSummarise(t *testing.T) {
 		var found struct {
 			Results []struct{ Content struct{ ID string } }
 		}
-		a.use("searchConfluence", map[string]any{"cql": `title ~ "Q2 planning" AND type = page`}, &found)
+		a.use("searchConfluence", object{"cql": `title ~ "Q2 planning" AND type = page`}, &found)
 		var page struct{ Data struct{ Body string } }
-		a.use("getConfluenceContent", map[string]any{"content_id": found.Results[0].Content.ID}, &page)
+		a.use("getConfluenceContent", object{"content_id": found.Results[0].Content.ID}, &page)
 		has(a, page.Data.Body)
 	})
 }
 
 // "Create a page titled 'Team Goals Q3'."
 func TestExampleCreatePage(t *testing.T) {
-	args := map[string]any{"spaceId": "98306", "title": "Team Goals Q3", "body": "# Goals\n\n- Ship the new onboarding\n"}
+	args := object{"spaceId": "98306", "title": "Team Goals Q3", "body": "# Goals\n\n- Ship the new onboarding\n"}
 	found := func(a agent, search string) {
 		var found struct {
 			Results []struct{ Content struct{ Title string } }
 		}
-		a.use(search, map[string]any{"cql": `space = TEAM AND title = "Team Goals Q3"`}, &found)
+		a.use(search, object{"cql": `space = TEAM AND title = "Team Goals Q3"`}, &found)
 		if len(found.Results) != 1 {
 			a.Errorf("found %+v", found)
 		}
@@ -225,7 +228,7 @@ func TestExampleListSpaces(t *testing.T) {
 		check(a, got)
 	}, func(a agent) {
 		var got spaces
-		a.run("executeRead", "list confluence spaces", "listConfluenceSpaces", map[string]any{}, &got)
+		a.run("executeRead", "list confluence spaces", "listConfluenceSpaces", object{}, &got)
 		check(a, got)
 	})
 }
@@ -246,17 +249,17 @@ func TestExampleLinkTickets(t *testing.T) {
 		}
 	}
 	generations(t, func(a agent) {
-		a.use("createConfluenceFooterComment", map[string]any{"pageId": "65602", "body": mention}, nil)
+		a.use("createConfluenceFooterComment", object{"pageId": "65602", "body": mention}, nil)
 		for _, key := range keys {
 			var got links
-			a.use("getJiraIssueRemoteIssueLinks", map[string]any{"issueIdOrKey": key}, &got)
+			a.use("getJiraIssueRemoteIssueLinks", object{"issueIdOrKey": key}, &got)
 			linked(a, key, got)
 		}
 	}, func(a agent) {
-		a.run("executeWrite", "create confluence comment", "createConfluenceComment", map[string]any{"content_id": "65602", "body": mention}, nil)
+		a.run("executeWrite", "create confluence comment", "createConfluenceComment", object{"content_id": "65602", "body": mention}, nil)
 		for _, key := range keys {
 			var got links
-			a.run("executeRead", "remote links of an issue", "listJiraIssueRemoteIssueLinks", map[string]any{"issueIdOrKey": key}, &got)
+			a.run("executeRead", "remote links of an issue", "listJiraIssueRemoteIssueLinks", object{"issueIdOrKey": key}, &got)
 			linked(a, key, got)
 		}
 	})

@@ -80,7 +80,7 @@ func (c *call) object(ari string) (graphNode, []relatedNode, error) {
 		return graphNode{}, nil, failf(404, "Object %q not found", ari)
 	}
 	related := []relatedNode{}
-	args := map[string]any{"cloudId": cloud}
+	args := object{"cloudId": cloud}
 	switch product + " " + kind {
 	case "jira issue":
 		args["issueIdOrKey"] = id
@@ -125,7 +125,8 @@ func (c *call) object(ari string) (graphNode, []relatedNode, error) {
 			related = append(related, relatedNode{strings.ToLower(r.Type), graphNode{ID: r.End.ID, Type: "component", Title: r.End.Name}})
 		}
 		for _, r := range k.Relationships.Inward {
-			related = append(related, relatedNode{"inverse of " + strings.ToLower(r.Type), graphNode{ID: r.Start.ID, Type: "component", Title: r.Start.Name}})
+			start := graphNode{ID: r.Start.ID, Type: "component", Title: r.Start.Name}
+			related = append(related, relatedNode{"inverse of " + strings.ToLower(r.Type), start})
 		}
 		for _, l := range k.Links {
 			related = append(related, relatedNode{"links to", graphNode{c.graphRef(l.URL), strings.ToLower(l.Type), l.Name, l.URL}})
@@ -162,7 +163,7 @@ func (c *call) graphContext() (any, error) {
 			}
 		}
 	}
-	return map[string]any{"object": node, "related": related}, nil
+	return object{"object": node, "related": related}, nil
 }
 
 func (c *call) graphObjects() (any, error) {
@@ -178,7 +179,7 @@ func (c *call) graphObjects() (any, error) {
 		}
 		nodes = append(nodes, n)
 	}
-	return map[string]any{"objects": nodes}, nil
+	return object{"objects": nodes}, nil
 }
 
 func (c *call) addGraphContext() (any, error) {
@@ -198,5 +199,5 @@ func (c *call) addGraphContext() (any, error) {
 	if !slices.Contains(c.site.Graph, e) {
 		c.site.Graph = append(c.site.Graph, e)
 	}
-	return map[string]any{"from": from, "relationship": e.Kind, "to": to}, nil
+	return object{"from": from, "relationship": e.Kind, "to": to}, nil
 }

@@ -59,7 +59,8 @@ func bind(file string, funcs map[string]func(*call) (any, error)) []Tool {
 func v1() []Tool {
 	common := commonTools() // who and where first, search and fetch after the products they search
 	n := min(2, len(common))
-	return slices.Concat(common[:n], confluenceTools(), jiraTools(), common[n:], compassTools(), graphTools(), operationsTools(), bitbucketTools())
+	return slices.Concat(common[:n], confluenceTools(), jiraTools(), common[n:], compassTools(), graphTools(), operationsTools(),
+		bitbucketTools())
 }
 
 // Tools returns what tools/list shows the caller at an endpoint with this view. Which products the caller has chosen makes no difference:

@@ -121,7 +121,7 @@ func (c *call) alerts() (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return map[string]any{"alert": a}, nil
+		return object{"alert": a}, nil
 	}
 	since, err := moment(args.Since)
 	if err != nil {
@@ -134,13 +134,13 @@ func (c *call) alerts() (any, error) {
 	found := []*Alert{}
 	for _, a := range jsm.Alerts {
 		text := strings.ToLower(strings.Join(append([]string{a.Message, a.Alias, a.Source}, a.Tags...), "\n"))
-		if strings.Contains(text, strings.ToLower(args.Query)) && cmp.Or(args.Status, a.Status) == a.Status && cmp.Or(args.Priority, a.Priority) == a.Priority &&
-			!a.Created.Before(since) && (until.IsZero() || a.Created.Before(until)) {
+		if strings.Contains(text, strings.ToLower(args.Query)) && cmp.Or(args.Status, a.Status) == a.Status &&
+			cmp.Or(args.Priority, a.Priority) == a.Priority && !a.Created.Before(since) && (until.IsZero() || a.Created.Before(until)) {
 			found = append(found, a)
 		}
 	}
 	slices.SortStableFunc(found, func(a, b *Alert) int { return b.Created.Compare(a.Created) })
-	return map[string]any{"alerts": found[:min(len(found), cmp.Or(args.Size, 20))], "count": len(found)}, nil
+	return object{"alerts": found[:min(len(found), cmp.Or(args.Size, 20))], "count": len(found)}, nil
 }
 
 // moment reads a time; "" is the zero time.
@@ -188,7 +188,7 @@ func (c *call) updateAlert() (any, error) {
 	}
 	a.Updated = c.org.now()
 	a.Log = append(a.Log, AlertNote{a.Updated, c.person.Account, strings.TrimSuffix(args.Action+": "+args.Note, ": ")})
-	return map[string]any{"alert": a}, nil
+	return object{"alert": a}, nil
 }
 
 // who returns how a person is shown.
@@ -197,7 +197,7 @@ func (c *call) who(account string) any {
 	if p == nil {
 		return nil
 	}
-	return map[string]any{"accountId": p.Account, "displayName": p.Name}
+	return object{"accountId": p.Account, "displayName": p.Name}
 }
 
 func (c *call) scheduleInfo() (any, error) {
@@ -210,7 +210,7 @@ func (c *call) scheduleInfo() (any, error) {
 		return nil, err
 	}
 	if args.ScheduleID == "" {
-		return map[string]any{"schedules": append([]*Schedule{}, jsm.Schedules...)}, nil
+		return object{"schedules": append([]*Schedule{}, jsm.Schedules...)}, nil
 	}
 	s := firstOf(jsm.Schedules, func(s *Schedule) bool { return s.ID == args.ScheduleID || s.Name == args.ScheduleID })
 	if s == nil {
@@ -219,11 +219,11 @@ func (c *call) scheduleInfo() (any, error) {
 	now := c.org.now()
 	switch args.View {
 	case "currentOnCall":
-		return map[string]any{"schedule": s.Name, "onCall": c.who(s.onCall(now))}, nil
+		return object{"schedule": s.Name, "onCall": c.who(s.onCall(now))}, nil
 	case "nextOnCall":
-		return map[string]any{"schedule": s.Name, "onCall": c.who(s.onCall(now.AddDate(0, 0, 7)))}, nil
+		return object{"schedule": s.Name, "onCall": c.who(s.onCall(now.AddDate(0, 0, 7)))}, nil
 	}
-	return map[string]any{"schedule": s}, nil
+	return object{"schedule": s}, nil
 }
 
 func (c *call) teamInfo() (any, error) {
@@ -245,18 +245,18 @@ func (c *call) teamInfo() (any, error) {
 				schedules = append(schedules, s.Name)
 			}
 		}
-		return map[string]any{"id": t.ID, "name": t.Name, "members": members, "schedules": schedules}
+		return object{"id": t.ID, "name": t.Name, "members": members, "schedules": schedules}
 	}
 	if args.TeamID != "" {
 		t := c.org.team(args.TeamID)
 		if t == nil {
 			return nil, failf(404, "Team %q not found", args.TeamID)
 		}
-		return map[string]any{"team": node(t)}, nil
+		return object{"team": node(t)}, nil
 	}
 	teams := []any{}
 	for _, t := range c.org.data.Teams {
 		teams = append(teams, node(t))
 	}
-	return map[string]any{"teams": teams}, nil
+	return object{"teams": teams}, nil
 }

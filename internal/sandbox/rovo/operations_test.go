@@ -9,7 +9,7 @@ import (
 )
 
 // atAcme returns the arguments of a tool at acme.
-func atAcme(args map[string]any) map[string]any {
+func atAcme(args object) object {
 	args["cloudId"] = acmeID
 	return args
 }
@@ -17,11 +17,11 @@ func atAcme(args map[string]any) map[string]any {
 func TestAlerts(t *testing.T) {
 	o, robot := open(t), Caller{Account: ben, Via: APIToken}
 	var found struct{ Alerts []Alert }
-	play(t, o, robot, View{}, "getJsmOpsAlerts", atAcme(map[string]any{"status": "open"}), &found)
+	play(t, o, robot, View{}, "getJsmOpsAlerts", atAcme(object{"status": "open"}), &found)
 	if len(found.Alerts) != 2 || found.Alerts[0].Alias != "payments-queue" {
 		t.Fatalf("open alerts: %+v", found.Alerts)
 	}
-	play(t, o, robot, View{}, "getJsmOpsAlerts", atAcme(map[string]any{"query": "LATENCY", "until": time.Now().Format(time.RFC3339)}), &found)
+	play(t, o, robot, View{}, "getJsmOpsAlerts", atAcme(object{"query": "LATENCY", "until": time.Now().Format(time.RFC3339)}), &found)
 	if len(found.Alerts) != 1 || found.Alerts[0].Alias != "gateway-latency" {
 		t.Errorf("alerts on latency: %+v", found.Alerts)
 	}
@@ -45,7 +45,7 @@ func TestAlerts(t *testing.T) {
 		}
 	}
 	var one struct{ Alert Alert }
-	play(t, o, robot, View{}, "getJsmOpsAlerts", atAcme(map[string]any{"alias": "payments-queue"}), &one)
+	play(t, o, robot, View{}, "getJsmOpsAlerts", atAcme(object{"alias": "payments-queue"}), &one)
 	if len(one.Alert.Log) != 3 || one.Alert.Owner != "" {
 		t.Errorf("alert: %+v", one.Alert)
 	}
@@ -58,7 +58,7 @@ func TestOnCall(t *testing.T) {
 		var got struct {
 			OnCall struct{ DisplayName string }
 		}
-		play(t, o, robot, View{}, "getJsmOpsScheduleInfo", atAcme(map[string]any{"scheduleId": "Platform on call", "view": view}), &got)
+		play(t, o, robot, View{}, "getJsmOpsScheduleInfo", atAcme(object{"scheduleId": "Platform on call", "view": view}), &got)
 		names[got.OnCall.DisplayName] = true
 	}
 	if !names["Ada Marsh"] || !names["Ben Okafor"] {
@@ -70,7 +70,7 @@ func TestOnCall(t *testing.T) {
 			Schedules []string
 		}
 	}
-	play(t, o, robot, View{}, "getJsmOpsTeamInfo", atAcme(map[string]any{"teamId": "Platform"}), &got)
+	play(t, o, robot, View{}, "getJsmOpsTeamInfo", atAcme(object{"teamId": "Platform"}), &got)
 	if len(got.Team.Members) != 2 || !slices.Equal(got.Team.Schedules, []string{"Platform on call"}) {
 		t.Errorf("team: %+v", got.Team)
 	}
@@ -78,8 +78,8 @@ func TestOnCall(t *testing.T) {
 
 func TestBitbucket(t *testing.T) {
 	o, robot := open(t), Caller{Account: ben, Via: APIToken}
-	on := func(action string, more map[string]any) map[string]any {
-		args := map[string]any{"action": action, "workspace": "acme", "repository": "api-gateway"}
+	on := func(action string, more object) object {
+		args := object{"action": action, "workspace": "acme", "repository": "api-gateway"}
 		for k, v := range more {
 			args[k] = v
 		}
@@ -87,35 +87,35 @@ func TestBitbucket(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		tool, action string
-		more         map[string]any
+		more         object
 		has, lacks   string
 	}{
 		{"bitbucketWorkspace", "list", nil, `"slug":"acme"`, ""},
 		{"bitbucketRepository", "list", nil, `"acme/web-shop"`, "salaries"},
 		{"bitbucketRepository", "defaultReviewers", nil, "Ada Marsh", ""},
 		{"bitbucketUser", "pullRequests", nil, "Time out slow headers", ""},
-		{"bitbucketPullRequest", "comments", map[string]any{"id": 1}, "five seconds", ""},
-		{"bitbucketPullRequest", "diff", map[string]any{"id": 1}, "@@ -3,4 +3,8 @@\n-import \"net/http\"\n", "README"},
-		{"bitbucketPullRequest", "approve", map[string]any{"id": 1}, `"approved":true`, ""},
-		{"bitbucketPullRequest", "merge", map[string]any{"id": 1}, `"state":"MERGED"`, ""},
-		{"bitbucketRepoContent", "files.get", map[string]any{"path": "main.go"}, "ReadHeaderTimeout", ""},
-		{"bitbucketRepoContent", "branch.create", map[string]any{"branch": "docs"}, `"name":"docs"`, ""},
-		{"bitbucketRepoContent", "files.commit", map[string]any{"branch": "docs", "path": "docs/a.md", "content": "# A\n", "message": "Say A"}, "Say A", ""},
-		{"bitbucketRepoContent", "files.get", map[string]any{"branch": "docs", "path": "docs"}, "docs/a.md", "README"},
-		{"bitbucketRepoContent", "branch.get", map[string]any{"branch": "docs"}, "Say A", ""},
-		{"bitbucketPullRequest", "create", map[string]any{"title": "Document", "source": "docs"}, `"id":2`, ""},
-		{"bitbucketPullRequest", "diff", map[string]any{"id": 2}, "@@ -0,0 +1,1 @@\n+# A\n", "README"},
-		{"bitbucketPullRequest", "comment", map[string]any{"id": 2, "text": "Good"}, `"comment_count":1`, ""},
-		{"bitbucketPullRequest", "decline", map[string]any{"id": 2}, `"state":"DECLINED"`, ""},
+		{"bitbucketPullRequest", "comments", object{"id": 1}, "five seconds", ""},
+		{"bitbucketPullRequest", "diff", object{"id": 1}, "@@ -3,4 +3,8 @@\n-import \"net/http\"\n", "README"},
+		{"bitbucketPullRequest", "approve", object{"id": 1}, `"approved":true`, ""},
+		{"bitbucketPullRequest", "merge", object{"id": 1}, `"state":"MERGED"`, ""},
+		{"bitbucketRepoContent", "files.get", object{"path": "main.go"}, "ReadHeaderTimeout", ""},
+		{"bitbucketRepoContent", "branch.create", object{"branch": "docs"}, `"name":"docs"`, ""},
+		{"bitbucketRepoContent", "files.commit", object{"branch": "docs", "path": "docs/a.md", "content": "# A\n", "message": "Say A"}, "Say A", ""},
+		{"bitbucketRepoContent", "files.get", object{"branch": "docs", "path": "docs"}, "docs/a.md", "README"},
+		{"bitbucketRepoContent", "branch.get", object{"branch": "docs"}, "Say A", ""},
+		{"bitbucketPullRequest", "create", object{"title": "Document", "source": "docs"}, `"id":2`, ""},
+		{"bitbucketPullRequest", "diff", object{"id": 2}, "@@ -0,0 +1,1 @@\n+# A\n", "README"},
+		{"bitbucketPullRequest", "comment", object{"id": 2, "text": "Good"}, `"comment_count":1`, ""},
+		{"bitbucketPullRequest", "decline", object{"id": 2}, `"state":"DECLINED"`, ""},
 		{"bitbucketPipeline", "list", nil, `"build_number":321`, ""},
-		{"bitbucketPipeline", "step.log", map[string]any{"id": 321, "step": "5c7d9e1f-0a2b-4c3d-8e4f-5a6b7c8d9e03"}, "FAIL: TestSlowHeaders", ""},
+		{"bitbucketPipeline", "step.log", object{"id": 321, "step": "5c7d9e1f-0a2b-4c3d-8e4f-5a6b7c8d9e03"}, "FAIL: TestSlowHeaders", ""},
 		{"bitbucketPipeline", "run", nil, `"build_number":322`, ""},
-		{"bitbucketEnvironment", "get", map[string]any{"environment": "production"}, `"name":"production"`, "staging"},
+		{"bitbucketEnvironment", "get", object{"environment": "production"}, `"name":"production"`, "staging"},
 		{"bitbucketDeployment", "list", nil, `"pipeline":318`, ""},
 	} {
 		args := on(tt.action, tt.more)
 		if tt.tool == "bitbucketWorkspace" || tt.tool == "bitbucketUser" {
-			args = map[string]any{"action": tt.action}
+			args = object{"action": tt.action}
 		}
 		out := o.Call(robot, View{}, tt.tool, json.RawMessage(compactJSON(args)))
 		lacks := tt.lacks == "" || !strings.Contains(out.Text, tt.lacks)

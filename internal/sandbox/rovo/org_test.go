@@ -11,7 +11,7 @@ import (
 )
 
 // play uses a tool that must succeed and reads its result into v, if v is not nil.
-func play(t *testing.T, o *Org, c Caller, v View, name string, args map[string]any, result any) {
+func play(t *testing.T, o *Org, c Caller, v View, name string, args object, result any) {
 	t.Helper()
 	out := o.Call(c, v, name, json.RawMessage(compactJSON(args)))
 	if out.IsError || out.Invalid != "" {
@@ -26,13 +26,13 @@ func play(t *testing.T, o *Org, c Caller, v View, name string, args map[string]a
 
 func addComponent(t *testing.T, o *Org, name string) {
 	t.Helper()
-	play(t, o, Caller{Account: ada}, View{}, "createCompassComponent", map[string]any{"cloudId": "acme.atlassian.net", "name": name, "typeId": "SERVICE"}, nil)
+	play(t, o, Caller{Account: ada}, View{}, "createCompassComponent", object{"cloudId": "acme.atlassian.net", "name": name, "typeId": "SERVICE"}, nil)
 }
 
 func hasComponent(t *testing.T, o *Org, name string) bool {
 	t.Helper()
 	var found struct{ Components []componentNode }
-	play(t, o, Caller{Account: ada}, View{}, "getCompassComponents", map[string]any{"cloudId": acmeID, "query": name}, &found)
+	play(t, o, Caller{Account: ada}, View{}, "getCompassComponents", object{"cloudId": acmeID, "query": name}, &found)
 	return len(found.Components) == 1 && found.Components[0].Name == name
 }
 

@@ -86,8 +86,8 @@ func as(name string, rename ...string) func(*call) (any, error) {
 	}
 }
 
-func (c *call) arguments() (map[string]any, error) {
-	args := map[string]any{}
+func (c *call) arguments() (object, error) {
+	args := object{}
 	return args, c.decode(&args)
 }
 
@@ -95,7 +95,7 @@ func (c *call) arguments() (map[string]any, error) {
 var prose2 = [...]string{"description", "commentBody", "comment", "body"}
 
 // relay2 has a tool of the first generation do something with arguments of the second, and turns ADF into what people read.
-func (c *call) relay2(name string, args map[string]any) (any, error) {
+func (c *call) relay2(name string, args object) (any, error) {
 	format := format2(args)
 	args = maps.Clone(args)
 	if args["contentFormat"] == "html" {
@@ -122,7 +122,7 @@ func (c *call) relay2(name string, args map[string]any) (any, error) {
 }
 
 // format2 returns the format in which the answer is to be.
-func format2(args map[string]any) string {
+func format2(args object) string {
 	for _, arg := range []string{"responseContentFormat", "content_format", "contentFormat"} {
 		if format, ok := args[arg].(string); ok {
 			return format
@@ -132,7 +132,7 @@ func format2(args map[string]any) string {
 }
 
 // worded2 says that there is no such issue in the words of the second generation.
-func worded2(err error, args map[string]any) error {
+func worded2(err error, args object) error {
 	var failed *toolError
 	if issue, ok := args["issueIdOrKey"].(string); ok && errors.As(err, &failed) && strings.HasPrefix(failed.text, "Issue does not exist") {
 		return failf(404, "Issue %q not found", issue)
@@ -150,7 +150,7 @@ func readable(v any, format string) any {
 		for i := range v {
 			v[i] = readable(v[i], format)
 		}
-	case map[string]any:
+	case object:
 		if _, ok := v["content"].([]any); ok && v["type"] == "doc" {
 			doc := json.RawMessage(compactJSON(v))
 			if format == "html" {
@@ -176,10 +176,10 @@ func data2(run func(*call) (any, error)) func(*call) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if fields, ok := result.(map[string]any); ok {
+		if fields, ok := result.(object); ok {
 			fields["appliedContentFormat"] = format2(args)
 		}
-		return map[string]any{"data": result}, nil
+		return object{"data": result}, nil
 	}
 }
 
@@ -192,16 +192,16 @@ func (c *call) createIssue2() (any, error) {
 	if sprint, ok := args["assignToSprint"]; ok {
 		return nil, failf(404, "Sprint \"%v\" not found", sprint)
 	}
-	fields, _ := args["additional_fields"].(map[string]any)
+	fields, _ := args["additional_fields"].(object)
 	fields = maps.Clone(fields)
 	if fields == nil {
-		fields = map[string]any{}
+		fields = object{}
 	}
 	if labels, ok := args["labels"]; ok {
 		fields["labels"] = labels
 	}
 	if priority, ok := args["priority"]; ok {
-		fields["priority"] = map[string]any{"name": priority}
+		fields["priority"] = object{"name": priority}
 	}
 	if assignee, ok := args["assignee"]; ok {
 		args["assignee_account_id"] = assignee
@@ -211,8 +211,8 @@ func (c *call) createIssue2() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	issue, _ := result.(map[string]any)
-	return map[string]any{"id": issue["id"], "key": issue["key"]}, nil
+	issue, _ := result.(object)
+	return object{"id": issue["id"], "key": issue["key"]}, nil
 }
 
 // transition2 moves an issue by the transition's ID or its name.
@@ -221,7 +221,7 @@ func (c *call) transition2() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	where := map[string]any{"cloudId": args["cloudId"], "issueIdOrKey": args["issueIdOrKey"]}
+	where := object{"cloudId": args["cloudId"], "issueIdOrKey": args["issueIdOrKey"]}
 	var possible struct{ Transitions []struct{ ID, Name string } }
 	if err := c.have("getTransitionsForJiraIssue", where, &possible); err != nil {
 		return nil, worded2(err, args)
@@ -237,7 +237,7 @@ func (c *call) transition2() (any, error) {
 			return nil, failf(400, "Transition %q is not available for issue %q", name, args["issueIdOrKey"])
 		}
 	}
-	where["transition"] = map[string]any{"id": id}
+	where["transition"] = object{"id": id}
 	if fields, ok := args["fields"]; ok {
 		where["fields"] = fields
 	}

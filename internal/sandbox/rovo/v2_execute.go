@@ -54,7 +54,7 @@ func (c *call) discover() (any, error) {
 	if args.Limit > 0 {
 		entries = entries[:min(len(entries), args.Limit)]
 	}
-	return map[string]any{"tools": entries}, nil
+	return object{"tools": entries}, nil
 }
 
 // execute returns the tool of that name, which runs those of its kind in the catalogue. Inputs that a tool doesn't know are dropped.
@@ -62,7 +62,7 @@ func execute(executor string) func(*call) (any, error) {
 	return func(c *call) (any, error) {
 		var args struct {
 			Name, CloudID string
-			Inputs        map[string]any
+			Inputs        object
 		}
 		if err := c.decode(&args); err != nil {
 			return nil, err
@@ -78,7 +78,7 @@ func execute(executor string) func(*call) (any, error) {
 		if err := json.Unmarshal(tool.InputSchema, &s); err != nil {
 			return nil, err
 		}
-		inputs := map[string]any{}
+		inputs := object{}
 		for _, p := range s.Properties {
 			if v, ok := args.Inputs[p.name]; ok {
 				inputs[p.name] = v
@@ -108,17 +108,20 @@ func (c *call) getContent2() (any, error) {
 	}
 	var p shownPage
 	format := format2(args)
-	if err := c.have("getConfluencePage", map[string]any{"cloudId": args["cloudId"], "pageId": args["content_id"], "contentFormat": format}, &p); err != nil {
+	where := object{"cloudId": args["cloudId"], "pageId": args["content_id"], "contentFormat": format}
+	if err := c.have("getConfluencePage", where, &p); err != nil {
 		return nil, err
 	}
-	content := map[string]any{"id": p.ID, "type": p.Type, "title": p.Title, "spaceId": p.Space, "version": p.Version.Number, "url": p.Links["base"] + p.Links["webui"]}
+	content := object{
+		"id": p.ID, "type": p.Type, "title": p.Title, "spaceId": p.Space, "version": p.Version.Number, "url": p.Links["base"] + p.Links["webui"],
+	}
 	if args["detail"] != "summary" {
 		content["body"], content["appliedContentFormat"] = p.Body, format
 	}
 	if args["include_metadata"] == true {
 		content["status"], content["parentId"], content["authorId"], content["createdAt"] = p.Status, p.Parent, p.Author, p.Created
 	}
-	return map[string]any{"data": content}, nil
+	return object{"data": content}, nil
 }
 
 // updateContent2 replaces a page's body, or says what the page would be.
@@ -142,7 +145,7 @@ func (c *call) comments2() (any, error) {
 		return nil, err
 	}
 	args["pageId"] = args["content_id"]
-	all := map[string]any{}
+	all := object{}
 	for kind, tool := range map[string]string{"footer": "getConfluencePageFooterComments", "inline": "getConfluencePageInlineComments"} {
 		if args["commentType"] != nil && args["commentType"] != kind {
 			continue
@@ -151,7 +154,7 @@ func (c *call) comments2() (any, error) {
 			return nil, err
 		}
 	}
-	return map[string]any{"data": all}, nil
+	return object{"data": all}, nil
 }
 
 // createComment2 comments on a page, or on a piece of its text.
@@ -181,10 +184,10 @@ func (c *call) issueComments() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	fields, _ := issue.(map[string]any)["fields"].(map[string]any)
-	found, _ := fields["comment"].(map[string]any)
+	fields, _ := issue.(object)["fields"].(object)
+	found, _ := fields["comment"].(object)
 	comments, _ := found["comments"].([]any)
-	return map[string]any{"startAt": 0, "maxResults": len(comments), "total": len(comments), "isLast": true, "comments": append([]any{}, comments...)}, nil
+	return object{"startAt": 0, "maxResults": len(comments), "total": len(comments), "isLast": true, "comments": append([]any{}, comments...)}, nil
 }
 
 // deleteIssue deletes an issue, if whoever signed in has been granted more than there is by default.
@@ -194,7 +197,8 @@ func (c *call) deleteIssue() (any, error) {
 		return nil, err
 	}
 	if !slices.Contains(c.caller.Products, "delete_jira") {
-		return nil, failf(403, "The permission groups delete_jira and manage_jira are off by default. Ask your organization admin to turn delete_jira on.")
+		return nil, failf(403, "The permission groups delete_jira and manage_jira are off by default. "+
+			"Ask your organization admin to turn delete_jira on.")
 	}
 	issue, err := c.findIssue(args.IssueIDOrKey)
 	if err != nil {
@@ -203,5 +207,5 @@ func (c *call) deleteIssue() (any, error) {
 	jira := c.site.Jira
 	jira.Issues = slices.DeleteFunc(jira.Issues, func(i *Issue) bool { return i == issue })
 	jira.Links = slices.DeleteFunc(jira.Links, func(l *IssueLink) bool { return l.Inward == issue.Key || l.Outward == issue.Key })
-	return map[string]any{"deleted": issue.Key}, nil
+	return object{"deleted": issue.Key}, nil
 }
