@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// Jira is what Jira holds at a site. The files of it: jira_text.go is what people write, jira_fields.go changes an issue, jira_json.go shows
-// it as Jira's REST API does, the others are the tools by what they are about; jql.go and its neighbours search.
+// Jira is what Jira holds at a site. The files of it: jira_text.go is what people write, jira_fields.go changes an issue,
+// jira_show.go shows one as Jira's REST API does, with the parts that jira_json.go has; the others are the tools by what they are about.
+// jql.go and its neighbours search.
 type Jira struct {
 	Types       []*IssueType     `json:"types,omitempty"`
 	Statuses    []*IssueStatus   `json:"statuses,omitempty"`

@@ -3,6 +3,7 @@ package rovo
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -102,13 +103,14 @@ func (c *call) createJiraIssue() (any, error) {
 	}
 	j.Issues = append(j.Issues, i)
 	e := c.edit(i, args.ContentFormat)
-	e.set("summary", args.Summary)
-	e.setAll(args.AdditionalFields) // what has a parameter of its own counts more
-	for id, value := range map[string]json.RawMessage{"description": args.Description, "parent": args.Parent, "assignee": args.AssigneeID} {
-		if !isNull(value) {
-			e.set(id, value)
+	fields := make(map[string]json.RawMessage)
+	maps.Copy(fields, args.AdditionalFields)
+	for id, value := range map[string]json.RawMessage{"summary": args.Summary, "description": args.Description, "parent": args.Parent, "assignee": args.AssigneeID} {
+		if !isNull(value) { // what has a parameter of its own counts more
+			fields[id] = value
 		}
 	}
+	e.setAll(fields)
 	if args.Transition.ID != "" {
 		e.move(args.Transition.ID, nil)
 	}
@@ -116,7 +118,11 @@ func (c *call) createJiraIssue() (any, error) {
 	if err := e.done(); err != nil {
 		return nil, err
 	}
-	return shownIssue{ID: i.ID, Key: i.Key, Self: c.jiraURL("issue/" + i.ID)}, nil
+	return struct {
+		ID   string `json:"id"`
+		Key  string `json:"key"`
+		Self string `json:"self"`
+	}{i.ID, i.Key, c.jiraURL("issue/" + i.ID)}, nil
 }
 
 // defaultPriority returns the name of the priority in the middle, "" if there are none.
@@ -165,16 +171,14 @@ func (c *call) transitionJiraIssue() (any, error) {
 		return nil, err
 	}
 	e := c.edit(i, args.ContentFormat)
-	fields := args.Fields
-	for field, operations := range args.Update {
-		for _, operation := range operations {
+	fields := make(map[string]json.RawMessage)
+	maps.Copy(fields, args.Fields)
+	for _, field := range slices.Sorted(maps.Keys(args.Update)) {
+		for _, operation := range args.Update[field] {
 			switch value, set := operation["set"]; {
 			case field == "comment":
 				e.addComment(operation["add"])
 			case set:
-				if fields == nil {
-					fields = make(map[string]json.RawMessage)
-				}
 				fields[field] = value
 			default:
 				e.wrong.add(field, fmt.Sprintf("Field '%s' cannot be set. It is not on the appropriate screen, or unknown.", field))
