@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// maxInFlight is how many requests may be unanswered at the server at once. More would only queue there, out of reach of a cancellation.
+	// maxInFlight is how many requests may be at the server at once, or their answers on the way to Receive. More would only queue there, out of
+	// reach of a cancellation, or fill the memory here if nobody receives them.
 	maxInFlight = 64
 
 	// maxPings is how many pings may be there beyond that.
@@ -62,7 +63,7 @@ type conn struct {
 	room     chan struct{}      // closed when there is room in queue again; nil if nobody has asked
 	queue    []*call            // waiting for their turn
 	bytes    int                // length of the messages in queue
-	flying   int                // requests at the server
+	flying   int                // requests that are one of maxInFlight
 	open     map[string][]*call // requests whose response has not been received, by the key of their id, oldest first
 	left     int                // calls that are not over
 	closing  bool               // CloseSend has been called

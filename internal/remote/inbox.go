@@ -42,11 +42,6 @@ func (c *conn) settleLocked(call *call) bool {
 	}
 	call.settled = true
 	close(call.done)
-	if call.flying {
-		call.flying = false
-		c.flying--
-		c.change()
-	}
 	return true
 }
 
@@ -69,6 +64,11 @@ func (c *conn) finishLocked(call *call) {
 		return
 	}
 	call.over = true
+	if call.flying { // till now, so that the server is not asked for answers that nobody receives
+		call.flying = false
+		c.flying--
+		c.change()
+	}
 	if call.isRequest() {
 		key := call.m.ID.Key()
 		calls := c.open[key]

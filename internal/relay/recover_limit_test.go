@@ -1,0 +1,146 @@
+package relay_test
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/relay"
+)
+
+// TestRecoverLimitPasses has as many calls hang as there may be, and looks at what goes on all the same.
+func TestRecoverLimitPasses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, script{"hang": hang, "subscriptions/listen": hang})
+		c := connect(t, s)
+		note := func(n int) string {
+			return fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":%d}}`, n)
+		}
+		for i := range 63 {
+			c.write(call(i, "hang"))
+		}
+		for i := range 10 {
+			c.write(call(100+i, "subscriptions/listen")) // not counted
+		}
+		c.write(call(63, "hang"))
+		synctest.Wait()
+		s.count("hang", 64)
+		s.count("subscriptions/listen", 10)
+
+		c.write(note(1), call(110, "subscriptions/listen")) // nothing is before them
+		synctest.Wait()
+		wantBody(t, s, "notifications/progress", note(1))
+		s.count("subscriptions/listen", 11)
+
+		c.write(call(64, "hang"), note(2), call(200, "ping"))
+		c.want(result(200, `{}`))
+		synctest.Wait()
+		s.count("hang", 64)
+		s.count("notifications/progress", 1) // the second may be about the call before it
+		c.write(cancelled(0))
+		synctest.Wait()
+		s.count("hang", 65)
+		wantBody(t, s, "notifications/progress", note(2))
+		c.in.Close()
+		<-c.done
+	})
+}
+
+// TestRecoverLimitPings has a server that answers pings as little as anything else.
+func TestRecoverLimitPings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, script{"hang": hang, "ping": hang})
+		c := connect(t, s)
+		for i := range 100 {
+			c.write(call(i, "hang"))
+		}
+		for i := range 100 {
+			c.write(call(1000+i, "ping"))
+		}
+		synctest.Wait()
+		s.count("hang", 64)
+		s.count("ping", 8)
+		c.in.Close()
+		<-c.done
+	})
+}
+
+// TestRecoverLimitReading has a client ask for ever while everything hangs. What waits has an end, and what has been read is not lost.
+func TestRecoverLimitReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ready := make(chan struct{})
+		s := newServer(t, script{"x": after(ready, answer(`{}`))})
+		c := connect(t, s)
+		const calls = 5000
+		var written atomic.Int32
+		go func() {
+			for i := range calls {
+				c.write(call(i, "x"))
+				written.Add(1)
+			}
+		}()
+		synctest.Wait()
+		if n := written.Load(); n < 64+1024 || n > 64+2*1024+10 {
+			t.Errorf("%d requests were read", n)
+		}
+		s.count("x", 64)
+		close(ready)
+		answered := make(map[string]bool)
+		for range calls {
+			answered[c.next()] = true
+		}
+		if len(answered) != calls {
+			t.Errorf("%d requests were answered", len(answered))
+		}
+		s.count("x", calls)
+		c.end()
+	})
+}
+
+// TestRecoverLimitUnread has a client that asks for ever and reads nothing. The server is not asked for what nobody takes.
+func TestRecoverLimitUnread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, reply := range map[string]reply{"json": answer(`{}`), "stream": events(data(result("$ID", `{}`)))} {
+			s := newServer(t, script{"x": reply})
+			in, w := io.Pipe()
+			out, written := io.Pipe()
+			done := make(chan error, 1)
+			go func() { done <- relay.Run(t.Context(), in, written, s.config()) }()
+			const calls = 5000
+			go func() {
+				lines := []string{initialize, initialized}
+				for i := range calls {
+					lines = append(lines, call(i+1, "x"))
+				}
+				io.WriteString(w, strings.Join(lines, "\n")+"\n")
+			}()
+			time.Sleep(time.Hour)
+			if n := len(s.requests("x")); n > 600 {
+				t.Errorf("%s: server was asked for %d answers", name, n)
+			}
+			text := make([]byte, 0, 1<<20)
+			for strings.Count(string(text[max(0, len(text)-4096):]), "\n") == 0 || strings.Count(string(text), "\n") < calls+1 {
+				buf := make([]byte, 64<<10)
+				n, err := out.Read(buf)
+				if err != nil {
+					t.Fatal(err)
+				}
+				text = append(text, buf[:n]...)
+			}
+			lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+			slices.Sort(lines)
+			if n := len(slices.Compact(lines)); n != calls+1 {
+				t.Errorf("%s: %d answers", name, n)
+			}
+			w.Close()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
