@@ -159,6 +159,7 @@ func (d *data) parse(text []byte) error {
 func (o *Org) Data() []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	_ = o.reload() // what is wrong with the file is said when a tool is used
 	return layOut(o.encode())
 }
 
@@ -180,6 +181,7 @@ func (o *Org) Replace(text []byte) error {
 func (o *Org) People() []Person {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	_ = o.reload() // what is wrong with the file is said when a tool is used
 	var people []Person
 	for _, p := range o.data.People {
 		people = append(people, *p)
@@ -194,6 +196,7 @@ type Place struct{ ID, Name, URL string }
 func (o *Org) Places(account string) []Place {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	_ = o.reload() // what is wrong with the file is said when a tool is used
 	var places []Place
 	for _, s := range o.data.Sites {
 		if s.Members.Has(account) {

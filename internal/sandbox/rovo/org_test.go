@@ -73,6 +73,10 @@ func TestDataFileEdited(t *testing.T) {
 	if !hasComponent(t, o, "postal") {
 		t.Fatal("the edit is not seen")
 	}
+	write(t, file, bytes.ReplaceAll(text, []byte("Chen Li"), []byte("Chen Xu")))
+	if people := o.People(); people[2].Name != "Chen Xu" {
+		t.Errorf("the third person is %+v", people[2])
+	}
 
 	for _, broken := range []string{`{`, `{"name": "Acme"}`, strings.Replace(string(text), `"name": "Acme"`, `"name": "Acme", "unknown": 1`, 1)} {
 		write(t, file, []byte(broken))
