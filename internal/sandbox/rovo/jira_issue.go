@@ -105,7 +105,9 @@ func (c *call) createJiraIssue() (any, error) {
 	e := c.edit(i, args.ContentFormat)
 	fields := make(map[string]json.RawMessage)
 	maps.Copy(fields, args.AdditionalFields)
-	for id, value := range map[string]json.RawMessage{"summary": args.Summary, "description": args.Description, "parent": args.Parent, "assignee": args.AssigneeID} {
+	for id, value := range map[string]json.RawMessage{
+		"summary": args.Summary, "description": args.Description, "parent": args.Parent, "assignee": args.AssigneeID,
+	} {
 		if !isNull(value) { // what has a parameter of its own counts more
 			fields[id] = value
 		}
@@ -199,5 +201,6 @@ func (e *issueEdit) addComment(operation json.RawMessage) {
 		e.wrong.add("comment", "Comment body can not be empty!")
 		return
 	}
-	e.issue.Comments = append(e.issue.Comments, &IssueComment{ID: strconv.Itoa(e.org.number()), Author: e.person.Account, Body: comment.Body, Created: e.org.now()})
+	e.issue.Comments = append(e.issue.Comments,
+		&IssueComment{ID: strconv.Itoa(e.org.number()), Author: e.person.Account, Body: comment.Body, Created: e.org.now()})
 }

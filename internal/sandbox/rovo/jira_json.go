@@ -75,7 +75,8 @@ func (c *call) showUser(account string) any {
 	}
 	return object{
 		"self": c.jiraURL("user?accountId=" + url.QueryEscape(account)), "accountId": account, "accountType": kind, "active": true,
-		"displayName": p.Name, "emailAddress": p.Email, "timeZone": cmp.Or(p.TimeZone, "Etc/UTC"), "avatarUrls": c.avatars("user", account[max(0, len(account)-4):]),
+		"displayName": p.Name, "emailAddress": p.Email, "timeZone": cmp.Or(p.TimeZone, "Etc/UTC"),
+		"avatarUrls": c.avatars("user", account[max(0, len(account)-4):]),
 	}
 }
 
@@ -99,8 +100,9 @@ func (c *call) showType(t *IssueType) any {
 		return nil
 	}
 	return object{
-		"self": c.jiraURL("issuetype/" + t.ID), "id": t.ID, "description": t.Description, "iconUrl": c.jiraURL("universal_avatar/view/type/issuetype/avatar/" + t.ID),
-		"name": t.Name, "subtask": t.Level < 0, "hierarchyLevel": t.Level,
+		"self": c.jiraURL("issuetype/" + t.ID), "id": t.ID, "description": t.Description, "name": t.Name,
+		"iconUrl": c.jiraURL("universal_avatar/view/type/issuetype/avatar/" + t.ID),
+		"subtask": t.Level < 0, "hierarchyLevel": t.Level,
 	}
 }
 
@@ -135,7 +137,8 @@ func (c *call) showOther(key string) any {
 		return nil
 	}
 	return object{"id": i.ID, "key": i.Key, "self": c.jiraURL("issue/" + i.ID), "fields": object{
-		"summary": i.Summary, "status": c.showStatus(i.Status), "priority": c.showPriority(i.Priority), "issuetype": c.showType(c.jira().issueType(i.Type)),
+		"summary": i.Summary, "status": c.showStatus(i.Status), "priority": c.showPriority(i.Priority),
+		"issuetype": c.showType(c.jira().issueType(i.Type)),
 	}}
 }
 

@@ -87,7 +87,8 @@ func (c *call) getJiraProjectIssueTypesMetadata() (any, error) {
 		return nil, err
 	}
 	types := c.showTypes(p)
-	return object{"startAt": args.StartAt, "maxResults": args.MaxResults, "total": len(types), "issueTypes": portion(types, args.StartAt, args.MaxResults)}, nil
+	return object{"startAt": args.StartAt, "maxResults": args.MaxResults, "total": len(types),
+		"issueTypes": portion(types, args.StartAt, args.MaxResults)}, nil
 }
 
 func (c *call) getJiraIssueTypeMetaWithFields() (any, error) {
@@ -162,7 +163,8 @@ func (c *call) lookupJiraAccountID() (any, error) {
 			kind = "app"
 		}
 		shown = append(shown, object{"accountId": p.Account, "accountType": kind, "displayName": p.Name,
-			"html": highlight(p.Name, what) + " - " + highlight(p.Email, what), "avatarUrl": c.jiraURL("universal_avatar/view/type/user/avatar/" + p.Account)})
+			"html":      highlight(p.Name, what) + " - " + highlight(p.Email, what),
+			"avatarUrl": c.jiraURL("universal_avatar/view/type/user/avatar/" + p.Account)})
 	}
 	return object{"data": object{"users": object{"users": shown, "total": len(shown)}}}, nil
 }
