@@ -106,7 +106,7 @@ func (s *Server) note(p peer, m message, params toolParams) Call {
 		noted.Person = person.Name
 	}
 	if p.session != nil {
-		noted.Session = p.session.id[:8]
+		noted.Client, noted.Session = p.session.name(), p.session.id[:8]
 	}
 	return noted
 }

@@ -115,13 +115,15 @@ func TestSessionLoss(t *testing.T) {
 		}
 	}
 	c.initialize()
-	if r := c.post(whoAmI); r.StatusCode != 404 {
-		t.Errorf("fourth call: %d", r.StatusCode)
+	for i, want := range []int{200, 404} {
+		if r := c.post(whoAmI); r.StatusCode != want {
+			t.Errorf("call %d of the next session: %d", i, r.StatusCode)
+		}
 	}
-	if n := s.Counts(); n.Executed["2"] != 1 || n.Open != 0 {
+	if n := s.Counts(); n.Executed["2"] != 2 || n.Open != 0 {
 		t.Errorf("counts %+v", n)
 	}
-	if calls := s.Calls(); len(calls) != 3 || calls[0].Status != "404" || calls[2].Status != "ok" {
+	if calls := s.Calls(); len(calls) != 4 || calls[0].Status != "404" || calls[0].Client != "test 1" || calls[3].Status != "ok" {
 		t.Errorf("calls %+v", calls)
 	}
 }

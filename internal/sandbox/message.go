@@ -57,7 +57,7 @@ func parseBody(text []byte) (messages []message, wrong string) {
 		}
 		messages = append(messages, m)
 	}
-	if len(messages) == 0 {
+	if messages == nil {
 		return nil, "Parse error: Invalid JSON-RPC message"
 	}
 	return messages, ""

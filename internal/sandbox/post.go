@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,7 +37,7 @@ type peer struct {
 	view     rovo.View
 	trace    string
 	session  *session // nil for 2026-07-28
-	client   string   // what the program calls itself; "" if it doesn't
+	client   string   // what the program calls itself, unless its session knows
 }
 
 // caller is the peer as tools know it.
@@ -114,25 +115,8 @@ func (s *Server) serveMCP(w http.ResponseWriter, r *http.Request, p peer) {
 
 // servePost takes a message or a batch of them.
 func (s *Server) servePost(w http.ResponseWriter, r *http.Request, p peer) {
-	accept := r.Header.Get("Accept")
-	if !strings.Contains(accept, "application/json") || !strings.Contains(accept, "text/event-stream") {
-		refuse(w, http.StatusNotAcceptable, codeRefused, "Not Acceptable: Client must accept both application/json and text/event-stream")
-		return
-	}
-	if !strings.Contains(r.Header.Get("Content-Type"), "application/json") {
-		refuse(w, http.StatusUnsupportedMediaType, codeRefused, "Unsupported Media Type: Content-Type must be application/json")
-		return
-	}
-	body, err := readBody(r)
-	if err != nil {
-		if errors.Is(err, errTooLarge) {
-			refuse(w, http.StatusRequestEntityTooLarge, codeRefused, fmt.Sprintf("Request body too large. Maximum size is %d bytes", maxBody))
-		}
-		return // or the client has gone
-	}
-	messages, wrong := parseBody(body)
-	if wrong != "" {
-		refuse(w, http.StatusBadRequest, mcp.PARSE_ERROR, wrong)
+	messages, ok := receive(w, r)
+	if !ok {
 		return
 	}
 	for _, m := range messages {
@@ -143,11 +127,8 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, p peer) {
 		return
 	}
 
-	initialize := false
-	for _, m := range messages {
-		initialize = initialize || isInitialize(m)
-	}
 	id := r.Header.Get(mcp.HeaderSessionID)
+	initialize := slices.ContainsFunc(messages, isInitialize)
 	switch {
 	case initialize && id != "":
 		refuse(w, http.StatusBadRequest, mcp.INVALID_REQUEST, "Invalid Request: Initialization requests must not include a sessionId")
@@ -161,12 +142,11 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, p peer) {
 		refuse(w, http.StatusBadRequest, codeRefused, "Bad Request: Mcp-Session-Id header is required")
 		return
 	default:
-		if s.limit(w, p, messages) {
+		if p.session = s.session(id, p); p.session == nil || s.lose(p, messages) {
+			sessionNotFound(w)
 			return
 		}
-		s.lose(p, id, messages)
-		if p.session = s.session(id, p); p.session == nil {
-			sessionNotFound(w)
+		if s.limit(w, p, messages) {
 			return
 		}
 		if v := r.Header.Get(mcp.HeaderProtocolVersion); v != "" && !isLegacyVersion(v) {
@@ -176,6 +156,31 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, p peer) {
 		}
 	}
 	s.serveMessages(w, p, messages)
+}
+
+// receive reads the messages of a POST, or answers what is wrong with it.
+func receive(w http.ResponseWriter, r *http.Request) (messages []message, ok bool) {
+	accept := r.Header.Get("Accept")
+	if !strings.Contains(accept, "application/json") || !strings.Contains(accept, "text/event-stream") {
+		refuse(w, http.StatusNotAcceptable, codeRefused, "Not Acceptable: Client must accept both application/json and text/event-stream")
+		return nil, false
+	}
+	if !strings.Contains(r.Header.Get("Content-Type"), "application/json") {
+		refuse(w, http.StatusUnsupportedMediaType, codeRefused, "Unsupported Media Type: Content-Type must be application/json")
+		return nil, false
+	}
+	body, err := readBody(r)
+	if errors.Is(err, errTooLarge) {
+		refuse(w, http.StatusRequestEntityTooLarge, codeRefused, fmt.Sprintf("Request body too large. Maximum size is %d bytes", maxBody))
+	}
+	if err != nil {
+		return nil, false // nobody is there for an answer
+	}
+	messages, wrong := parseBody(body)
+	if wrong != "" {
+		refuse(w, http.StatusBadRequest, mcp.PARSE_ERROR, wrong)
+	}
+	return messages, wrong == ""
 }
 
 // serveMessages answers messages that belong to a session.
@@ -217,12 +222,14 @@ func (s *Server) limit(w http.ResponseWriter, p peer, messages []message) bool {
 	return true
 }
 
-// lose ends the session if the messages have a tool call and it is this call's fate to find none.
-func (s *Server) lose(p peer, id string, messages []message) {
-	if hasCall(messages) && s.faults.every("session-loss") {
-		s.stopped(p, messages, http.StatusNotFound)
-		s.kill(id)
+// lose ends the peer's session if the messages have a tool call and it is this call's fate to find none.
+func (s *Server) lose(p peer, messages []message) bool {
+	if !hasCall(messages) || !s.faults.every("session-loss") {
+		return false
 	}
+	s.stopped(p, messages, http.StatusNotFound)
+	s.kill(p.session.id)
+	return true
 }
 
 // stopped notes the tool calls among messages, which have met an HTTP status.
@@ -238,12 +245,7 @@ func (s *Server) stopped(p peer, messages []message, status int) {
 }
 
 func hasCall(messages []message) bool {
-	for _, m := range messages {
-		if m.Method == string(mcp.MethodToolsCall) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(messages, func(m message) bool { return m.Method == string(mcp.MethodToolsCall) })
 }
 
 var errTooLarge = errors.New("body too large")

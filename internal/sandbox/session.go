@@ -126,7 +126,6 @@ func (s *Server) Sessions() []SessionInfo {
 func (sess *session) begin(s *Server, p peer, m message) *call {
 	sess.mu.Lock()
 	defer sess.mu.Unlock()
-	p.client = sess.client
 	c := &call{server: s, peer: p, message: m}
 	// A client that has gone has not cancelled anything ("Sending Messages to the Server"): only the session and the client's word count.
 	c.ctx, c.cancel = context.WithCancel(sess.ctx)
@@ -158,6 +157,13 @@ func (sess *session) notified(m message) {
 	if c := sess.calls[string(params.RequestID)]; c != nil {
 		c.cancel()
 	}
+}
+
+// name returns what the client calls itself.
+func (sess *session) name() string {
+	sess.mu.Lock()
+	defer sess.mu.Unlock()
+	return sess.client
 }
 
 // begun notes what initialize said.

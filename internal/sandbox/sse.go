@@ -85,19 +85,17 @@ func (s *Server) serveSSEMessage(w http.ResponseWriter, r *http.Request, p peer)
 	for _, m := range messages {
 		s.record.message(m.Method)
 	}
-	if s.limit(w, p, messages) {
+	if p.session = s.session(id, p); p.session == nil || s.lose(p, messages) {
+		sessionNotFound(w)
 		return
 	}
-	s.lose(p, id, messages)
-	sess := s.session(id, p)
-	if sess == nil {
-		sessionNotFound(w)
+	if s.limit(w, p, messages) {
 		return
 	}
 	for _, m := range messages {
 		select {
-		case sess.inbox <- m:
-		case <-sess.ctx.Done():
+		case p.session.inbox <- m:
+		case <-p.session.ctx.Done():
 			sessionNotFound(w)
 			return
 		case <-r.Context().Done():
