@@ -230,17 +230,22 @@ func (f *installFlags) entry(env ide.Env, args []string) (ide.Entry, error) {
 	if err != nil {
 		return ide.Entry{}, err
 	}
-	e := ide.Entry{Name: f.name, Command: command, Args: args, Env: make(map[string]string)}
+	return ide.Entry{Name: f.name, Command: command, Args: args, Env: passedOn(env)}, nil
+}
+
+// passedOn returns the variables of this shell that a server needs on this network, and that clients don't pass on.
+func passedOn(env ide.Env) map[string]string {
 	names := []string{"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"}
 	if env.GOOS != "windows" { // where case doesn't count
 		names = append(names, "https_proxy", "http_proxy", "no_proxy")
 	}
+	values := make(map[string]string)
 	for _, name := range append(names, certFileEnv...) {
 		if value := env.Getenv(name); value != "" {
-			e.Env[name] = value
+			values[name] = value
 		}
 	}
-	return e, nil
+	return values
 }
 
 // packagePath is what "go install" knows the program by.

@@ -73,6 +73,9 @@ func fuzzSyntax(t *testing.T, s syntax, servers string, text []byte, decode func
 		}
 		return // is to be done by hand
 	}
+	if !bytes.Contains(text, []byte(example.Name)) && !hasAll(after, text) {
+		t.Errorf("not all bytes of %q are in %q", text, after)
+	}
 	was, is := decode(text), decode(after)
 	ours := without(is, servers, example.Name)
 	without(was, servers, example.Name)
@@ -104,6 +107,20 @@ func fuzzSyntax(t *testing.T, s syntax, servers string, text []byte, decode func
 			t.Errorf("comments of %q are not in %q", text, removed)
 		}
 	}
+}
+
+// hasAll reports whether the bytes of part are in whole, in their order, but for white space.
+func hasAll(whole, part []byte) bool {
+	for _, field := range bytes.Fields(part) {
+		for _, b := range field {
+			i := bytes.IndexByte(whole, b)
+			if i < 0 {
+				return false
+			}
+			whole = whole[i+1:]
+		}
+	}
+	return true
 }
 
 // without takes a member of a member out of the decoded document, and returns it.

@@ -14,7 +14,9 @@
 package ide
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -141,7 +143,7 @@ func (t Target) Servers() ([]Server, error) {
 	}
 	entries, err := t.syntax.entries(data, t.path)
 	if err != nil {
-		return nil, t.located(err, data)
+		return nil, t.located(err)
 	}
 	var servers []Server
 	for _, e := range entries {
@@ -175,7 +177,7 @@ func (t Target) Install(e Entry, replace []string) (Change, error) {
 		switch {
 		case replaced[s.Name] && s.Name != e.Name:
 			if after, err = t.syntax.remove(after, t.path, s.Name); err != nil {
-				return change, t.located(err, after)
+				return change, t.located(err)
 			}
 			change.remove(t, s.Name)
 		case s.Name == e.Name && !replaced[s.Name] && !s.Ours(e.Command):
@@ -184,7 +186,7 @@ func (t Target) Install(e Entry, replace []string) (Change, error) {
 	}
 	members := t.shape(e)
 	if after, err = t.syntax.set(after, t.path, e.Name, members, replaced[e.Name]); err != nil {
-		return change, t.located(err, after)
+		return change, t.located(err)
 	}
 	change.After = after
 	if change.Changed() {
@@ -219,7 +221,7 @@ func (t Target) Uninstall(name, program string) (Change, error) {
 		if before, ok := t.original(change, name); ok {
 			change.After, change.restores = before, true
 		} else if change.After, err = t.syntax.remove(change.Before, t.path, name); err != nil {
-			return change, t.located(err, change.Before)
+			return change, t.located(err)
 		}
 		change.remove(t, name)
 	}
@@ -271,7 +273,7 @@ func stringMap(v any) map[string]string {
 }
 
 // located adds the file to a syntaxError, and the place in it.
-func (t Target) located(err error, data []byte) error {
+func (t Target) located(err error) error {
 	syntax, ok := err.(*syntaxError)
 	if !ok {
 		return fmt.Errorf("%s: %v", t.File, err)
@@ -295,7 +297,7 @@ func (t Target) read() ([]byte, string, error) {
 		return nil, "", err
 	}
 	data, err := os.ReadFile(file)
-	if os.IsNotExist(err) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, file, nil
 	}
 	if err == nil && data == nil {
