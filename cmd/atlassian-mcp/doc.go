@@ -234,7 +234,7 @@ Of single commands:
 		may be several, such as one for each profile.
 	install --project, uninstall --project
 		Use the configuration file of the repository in the current directory, not
-		that of the user.
+		that of the user. Proxy settings don't go into it.
 	install --print, uninstall --print
 		Show what would be changed, and change nothing.
 	install --replace

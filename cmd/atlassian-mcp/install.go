@@ -54,7 +54,7 @@ it shows which ones are on this machine, and asks.
 ` + clientsHelp + `
 
 What follows -- is what the clients start this program with. Proxy settings of this
-shell go along, since clients pass few variables on.`,
+shell go along, but for --project, since clients pass few variables on.`,
 		Example: `  atlassian-mcp install cursor
   atlassian-mcp install all --print
   atlassian-mcp install vscode --name work -- authv2 --profile work`,
@@ -230,7 +230,11 @@ func (f *installFlags) entry(env ide.Env, args []string) (ide.Entry, error) {
 	if err != nil {
 		return ide.Entry{}, err
 	}
-	return ide.Entry{Name: f.name, Command: command, Args: args, Env: passedOn(env)}, nil
+	e := ide.Entry{Name: f.name, Command: command, Args: args}
+	if !f.project { // which others share, and a proxy's password with it
+		e.Env = passedOn(env)
+	}
+	return e, nil
 }
 
 // passedOn returns the variables of this shell that a server needs on this network, and that clients don't pass on.

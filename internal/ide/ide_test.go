@@ -2,6 +2,7 @@ package ide
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"flag"
 	"maps"
@@ -268,6 +269,38 @@ func TestBroken(t *testing.T) {
 		files, _ := os.ReadDir(filepath.Dir(target.File))
 		if got := string(read(t, target.File)); got != tt.text || len(files) != 1 {
 			t.Errorf("%q is now %q, among %v", tt.text, got, files)
+		}
+	}
+}
+
+// TestServer checks what is made of an entry, whichever client it is for.
+func TestServer(t *testing.T) {
+	for _, tt := range []struct {
+		members         string
+		is              string
+		ours, atlassian bool
+	}{
+		{`{"command": "atlassian-mcp"}`, "atlassian-mcp", true, false},
+		{`{"command": "C:\\Program Files\\Atlassian-MCP.exe", "args": []}`, "atlassian-mcp", true, false},
+		{`{"command": ["/usr/bin/atlassian-mcp", "v2"]}`, "atlassian-mcp", true, false},
+		{`{"transport": {"type": "stdio", "command": "/usr/bin/atlassian-mcp"}}`, "atlassian-mcp", true, false},
+		{`{"command": "/opt/mine", "args": ["v2"]}`, "mine", true, false},
+		{`{"command": "/opt/other"}`, "other", false, false},
+		{`{"command": "cmd", "args": ["/c", "npx", "mcp-remote", "https://mcp.atlassian.com/v1/sse"]}`, "mcp-remote", false, true},
+		{`{"command": "npx", "args": ["-y", "mcp-remote@latest", "https://example.com/?x=mcp.atlassian.com"]}`, "mcp-remote", false, false},
+		{`{"serverUrl": "https://user:canary@mcp.atlassian.com/v1/mcp?token=canary"}`, "a connection to mcp.atlassian.com", false, true},
+		{`{"httpUrl": "https://mcp.atlassian.com:443/v1/mcp"}`, "a connection to mcp.atlassian.com:443", false, true},
+		{`{"url": "https://mcp.atlassian.com.example.com/"}`, "a connection to mcp.atlassian.com.example.com", false, false},
+		{`{"command": [], "args": 7}`, "something else", false, false},
+		{`null`, "something else", false, false},
+	} {
+		var members map[string]any
+		if err := json.Unmarshal([]byte(tt.members), &members); err != nil {
+			t.Fatal(err)
+		}
+		s := newServer("x", members)
+		if s.String() != tt.is || s.Ours("/opt/mine") != tt.ours || s.Atlassian() != tt.atlassian {
+			t.Errorf("%s is %q, ours %v, Atlassian's %v", tt.members, s, s.Ours("/opt/mine"), s.Atlassian())
 		}
 	}
 }

@@ -68,7 +68,9 @@ func (c Change) Apply(ctx context.Context) error {
 		mode, dirMode = 0o644, 0o755
 	}
 	if info, err := os.Stat(c.File); err == nil {
-		mode = info.Mode().Perm()
+		if mode = info.Mode().Perm(); mode&0o200 == 0 { // which would not keep it from being replaced
+			return fmt.Errorf("%s is read-only", c.File)
+		}
 	}
 	if c.Before != nil && !c.restores {
 		if err := writeFile(c.Backup, c.Before, mode); err != nil {

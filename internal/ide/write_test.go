@@ -85,6 +85,19 @@ func TestUnwritable(t *testing.T) {
 		t.Error("no error for a directory that is a file")
 	}
 
+	frozen := target(t, "cursor", []byte("{}"))
+	if err := os.Chmod(frozen.File, 0o444); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := frozen.Install(example, nil); err != nil {
+		t.Fatal(err)
+	} else if err := c.Apply(t.Context()); err == nil || !strings.HasSuffix(err.Error(), "mcp.json is read-only") {
+		t.Errorf("a read-only file: error %v", err)
+	}
+	if files, _ := os.ReadDir(filepath.Dir(frozen.File)); len(files) != 1 {
+		t.Errorf("beside a read-only file: %v", files)
+	}
+
 	readOnly := target(t, "cursor", []byte("{}"))
 	dir := filepath.Dir(readOnly.File)
 	if err := os.Chmod(dir, 0o555); err != nil {
