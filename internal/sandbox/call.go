@@ -124,7 +124,7 @@ func arguments(params json.RawMessage) json.RawMessage {
 // time is not carried out.
 func (c *call) wait(progressToken json.RawMessage) bool {
 	const steps = 5
-	step := time.Duration(c.server.faults.number("slow")) * time.Second / steps
+	step := time.Duration(c.server.faults.number("slow")) * time.Millisecond / steps
 	if step == 0 {
 		return c.ctx.Err() == nil
 	}

@@ -39,12 +39,12 @@ func TestControlFaults(t *testing.T) {
 		status int
 		want   string // part of the answer
 	}{
-		{`{"name":"slow","on":true}`, 200, `"name":"slow","arg":"[SECONDS]"`},
+		{`{"name":"slow","on":true}`, 200, `"name":"slow","arg":"[DURATION]"`},
 		{`{"name":"slow","arg":"7","on":true}`, 200, `"on":true,"value":"7"`},
 		{`{"name":"slow","arg":9,"on":true}`, 200, `"on":true,"value":"9"`},
 		{`{"name":"slow","on":false}`, 200, `"on":false`},
 		{`{"name":"earthquake","on":true}`, 400, `there is no fault "earthquake", only token-expiry,`},
-		{`{"name":"slow","arg":"-1","on":true}`, 400, `SECONDS is a number from 1 to 3600`},
+		{`{"name":"slow","arg":"-1","on":true}`, 400, `DURATION is a number of seconds, or a time such as 1m30s or 200ms, up to 1h0m0s`},
 		{`{"name":"slow","off":true}`, 400, `unknown field`},
 		{``, 400, ``},
 	} {

@@ -34,12 +34,31 @@ func Faults() []Fault {
 	return list
 }
 
-// A faultKind is a fault with what its argument may be: a number of at least min, and of what.
+// A faultKind is a fault with what its argument may be.
 type faultKind struct {
 	Fault
-	unset string // the argument when none is given; "" if one must be, or none may
-	min   int
-	max   int
+	unset    string // the argument when none is given
+	min, max int    // numbers that it may be, or milliseconds if it is a DURATION
+}
+
+// parse returns the number that an argument stands for. The error says what would be one.
+func (k faultKind) parse(value string) (int, error) {
+	n, err := strconv.Atoi(value)
+	wanted := fmt.Errorf("a number from %d to %d", k.min, k.max)
+	if k.Arg == "[DURATION]" {
+		wanted = fmt.Errorf("a number of seconds, or a time such as 1m30s or 200ms, up to %v", time.Duration(k.max)*time.Millisecond)
+		var d time.Duration
+		if err != nil {
+			d, err = time.ParseDuration(value)
+		} else {
+			d = time.Duration(min(n, k.max)) * time.Second
+		}
+		n = int(d.Milliseconds())
+	}
+	if err != nil || n < k.min || n > k.max {
+		return 0, wanted
+	}
+	return n, nil
 }
 
 // What an isError result says. Some of Atlassian's are JSON in text, some are bare.
@@ -66,9 +85,9 @@ var faultKinds = []faultKind{
 	{Fault: Fault{"connection-settings", "", "tools say that the connection settings could not be verified"}},
 	{Fault: Fault{"verify-access", "", "tools say that access could not be verified, and to sign in again"}},
 	{Fault: Fault{"session-loss", "[N]", "every Nth tool call (3) finds its session gone: 404, Session not found"}, unset: "3", min: 2, max: 1e6},
-	{Fault: Fault{"rate-limit", "[SECONDS]", "tool calls get 429 and Retry-After for SECONDS (2), from the first one on"}, unset: "2", min: 1, max: 3600},
-	{Fault: Fault{"cut-stream", "[N]", "the connection is cut amid the next N answers (1) to tool calls, which have been carried out"}, unset: "1", min: 1, max: 1e6},
-	{Fault: Fault{"slow", "[SECONDS]", "every tool call takes SECONDS (10) longer, and reports its progress if asked to"}, unset: "10", min: 1, max: 3600},
+	{Fault: Fault{"rate-limit", "[SECONDS]", "tool calls get 429 and Retry-After for SECONDS (2) from the first on"}, unset: "2", min: 1, max: 3600},
+	{Fault: Fault{"cut-stream", "[N]", "the next N answers (1) to tool calls, which are carried out, are cut off"}, unset: "1", min: 1, max: 1e6},
+	{Fault: Fault{"slow", "[DURATION]", "tool calls take DURATION (10s) longer, and report progress if asked to"}, unset: "10s", min: 1, max: 36e5},
 	{Fault: Fault{"sse-retired", "", "/v1/sse is not found, as since the summer of 2026"}},
 	{Fault: Fault{"cloudflare", "", "403 and error code 1010 for a library's default User-Agent, or none"}},
 	{Fault: Fault{"five-nodes", "", "Jira searches answer five issues and no way to the rest, as v1 in mid-2026"}},
@@ -85,7 +104,7 @@ type faults struct {
 // A fault is one that is on.
 type fault struct {
 	value string
-	n     int       // of the argument; 0 if there is none
+	n     int       // what the argument stands for; 0 if there is none
 	since int64     // on Server.clock
 	calls int       // that have counted for it
 	until time.Time // of rate-limit; zero before the first call
@@ -106,7 +125,7 @@ func (f *faults) on(name string) bool {
 	return on
 }
 
-// number returns the argument of a fault that is on, else 0.
+// number returns what the argument of a fault that is on stands for, else 0.
 func (f *faults) number(name string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -201,11 +220,10 @@ func (s *Server) SetFault(name, value string) error {
 	case value != "" && kind.Arg == "":
 		return fmt.Errorf("fault %q takes no argument", name)
 	case value != "":
-		n, err := strconv.Atoi(value)
-		if err != nil || n < kind.min || n > kind.max {
-			return fmt.Errorf("fault %q: %s is a number from %d to %d, not %q", name, strings.Trim(kind.Arg, "[]"), kind.min, kind.max, value)
+		var err error
+		if f.n, err = kind.parse(value); err != nil {
+			return fmt.Errorf("fault %q: %s is %v, not %q", name, strings.Trim(kind.Arg, "[]"), err, value)
 		}
-		f.n = n
 	case kind.Arg != "" && !strings.HasPrefix(kind.Arg, "["):
 		return fmt.Errorf("fault %q needs an argument: %s=%s", name, name, kind.Arg)
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 func TestSetFault(t *testing.T) {
-	s := start(t, "slow=3", "cut-stream", "session-loss=2")
+	s := start(t, "slow=3s", "cut-stream", "session-loss=2")
 	on := map[string]string{}
 	for _, f := range s.Faults() {
 		if f.Imitates == "" || strings.Contains(f.Imitates, "\n") {
@@ -24,19 +24,22 @@ func TestSetFault(t *testing.T) {
 			on[f.Name] = f.Value
 		}
 	}
-	if len(on) != 3 || on["slow"] != "3" || on["cut-stream"] != "1" || on["session-loss"] != "2" {
+	if len(on) != 3 || on["slow"] != "3s" || on["cut-stream"] != "1" || on["session-loss"] != "2" {
 		t.Errorf("on: %v", on)
 	}
 	for name, arg := range map[string]string{
-		"slow": "0", "token-expiry": "", "ip-refused": "1", "rate-limit": "soon", "session-loss": "1", "huge-page": "100000", "nonsense": "",
+		"slow": "0s", "rate-limit": "soon", "token-expiry": "", "ip-refused": "1", "session-loss": "1", "huge-page": "100000", "nonsense": "",
 	} {
 		err := s.SetFault(name, arg)
 		if err == nil || !strings.Contains(err.Error(), name) || name == "nonsense" && !strings.Contains(err.Error(), "cut-stream") {
 			t.Errorf("%s=%s: %v", name, arg, err)
 		}
 	}
-	if _, err := sandbox.Start(sandbox.Config{Faults: []string{"slow="}}); err == nil {
-		t.Error("slow= was taken")
+	for _, text := range []string{"slow=", "slow=7200", "slow=-1s", "slow=9999999999999"} {
+		if s, err := sandbox.Start(sandbox.Config{Faults: []string{text}}); err == nil {
+			s.Close()
+			t.Errorf("%s was taken", text)
+		}
 	}
 	if err := s.ClearFault("slow"); err != nil {
 		t.Error(err)
@@ -179,7 +182,7 @@ func TestCutSSE(t *testing.T) {
 
 // TestSlow sees a slow call report progress, and cancels another.
 func TestSlow(t *testing.T) {
-	s := start(t, "slow=1")
+	s := start(t, "slow=50ms")
 	c := newClient(t, s)
 	c.initialize()
 	r := c.post(`{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"atlassianUserInfo","_meta":{"progressToken":"é"}}}`)
@@ -209,7 +212,7 @@ func TestSlow(t *testing.T) {
 
 // TestAway sees that a client that goes has not cancelled anything, in the versions that have sessions.
 func TestAway(t *testing.T) {
-	s := start(t, "slow=1")
+	s := start(t, "slow=200ms")
 	c := newClient(t, s)
 	c.initialize()
 	ctx, cancel := context.WithCancel(t.Context())

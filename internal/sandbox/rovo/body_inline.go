@@ -218,8 +218,11 @@ func (r *inlineReader) emphasis(i int, marks []adfMark, depth int) int {
 
 func isWord(c rune) bool { return c != utf8.RuneError && (unicode.IsLetter(c) || unicode.IsDigit(c)) }
 
-// maxLink is how long a link's text may be: without an end to it, many brackets take for ever.
-const maxLink = 2000
+// How long a link's text and address may be: without an end to them, many brackets take for ever.
+const (
+	maxLink    = 2000
+	maxAddress = 4000
+)
 
 // link reads [text](address "title"). An image, which is a link after an exclamation mark, becomes one to what it shows.
 func (r *inlineReader) link(i int, marks []adfMark, depth int) int {
@@ -253,6 +256,7 @@ func (r *inlineReader) link(i int, marks []adfMark, depth int) int {
 
 // linkAddress reads `address "title")` or `<address>)`, and returns how long it is, 0 if it is none.
 func linkAddress(s string) (address string, n int) {
+	s = s[:min(len(s), maxAddress)]
 	rest := strings.TrimLeft(s, " \n")
 	if after, ok := strings.CutPrefix(rest, "<"); ok {
 		end := strings.IndexAny(after, ">\n")

@@ -336,6 +336,9 @@ func (w *inlineWriter) to(want []string) {
 func (w *inlineWriter) write(n *adfNode, next rune) {
 	text := strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ").Replace(n.Text)
 	href := n.href()
+	if len(href) > maxAddress-len("<>)") {
+		href = ""
+	}
 	var want []string
 	if w.styled {
 		for _, mark := range []struct{ kind, sign string }{{"strong", "**"}, {"strike", "~~"}, {"em", "*"}} {
