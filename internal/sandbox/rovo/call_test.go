@@ -112,6 +112,14 @@ func TestSearchAndFetch(t *testing.T) {
 		t.Errorf("page: %+v", page)
 	}
 
+	for _, title := range []string{"Release Plan", "Onboarding notes", "api-gateway runbook"} { // what has all the words comes first
+		var found searchResult
+		play(t, o, Caller{Account: ben}, View{}, "search", object{"query": "where is the " + title + "?"}, &found)
+		if len(found.Results) < 2 || found.Results[0].Title != title {
+			t.Errorf("looking for %q finds %+v", title, found.Results)
+		}
+	}
+
 	var issues searchResult
 	play(t, o, Caller{Account: ben, Products: []string{"jira"}}, View{}, "search", object{"query": "login bug error"}, &issues)
 	for _, h := range issues.Results {
