@@ -282,8 +282,9 @@ func (d *jsonText) cut(v *hujson.Value, i int) []edit {
 	var edits []edit
 	switch {
 	case !isLast || m.Value.AfterExtra != nil: // a comma follows, after comments
-		if comma := end + len(m.Value.AfterExtra); comma == end {
-			end++
+		comma := end + len(m.Value.AfterExtra)
+		if strings.TrimSpace(string(m.Value.AfterExtra)) == "" {
+			end = comma + 1
 			edits = []edit{{start, end, ""}}
 		} else {
 			edits = []edit{{start, end, ""}, {comma, comma + 1, ""}}

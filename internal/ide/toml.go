@@ -299,7 +299,11 @@ func (tomlSyntax) remove(text []byte, path []string, name string) ([]byte, error
 			edits = append(edits, edit{d.afterBlank(e.start), e.end, ""})
 		}
 	}
+	byHand := fmt.Errorf("[%s] is written in a way that this program can't remove; remove it by hand", tomlKey(full...))
 	if len(edits) == 0 {
+		if servers, err := d.servers(path); err != nil || servers[name] != nil { // in an inline table
+			return nil, byHand
+		}
 		return text, nil
 	}
 	out := d.splice(edits)
@@ -307,7 +311,7 @@ func (tomlSyntax) remove(text []byte, path []string, name string) ([]byte, error
 		out = strings.TrimSuffix(strings.TrimSuffix(out, "\n"), "\r") // as append found it
 	}
 	if _, err := parseTOML([]byte(out)); err != nil {
-		return nil, fmt.Errorf("[%s] is written in a way that this program can't remove; remove it by hand", tomlKey(full...))
+		return nil, byHand
 	}
 	return []byte(d.mark + out), nil
 }
