@@ -96,7 +96,8 @@ func writeHTML(b *strings.Builder, n *adfNode) {
 		}
 		var shown strings.Builder
 		plain(&shown, n)
-		b.WriteString("<" + tag + " " + adfAttr + `="` + html.EscapeString(string(text)) + `">` + html.EscapeString(strings.TrimSpace(shown.String())) + "</" + tag + ">")
+		b.WriteString("<" + tag + " " + adfAttr + `="` + html.EscapeString(string(text)) + `">`)
+		b.WriteString(html.EscapeString(strings.TrimSpace(shown.String())) + "</" + tag + ">")
 	}
 }
 

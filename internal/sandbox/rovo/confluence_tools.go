@@ -334,7 +334,9 @@ func (c *call) searchCQL() (any, error) {
 	}
 	links := map[string]string{"base": c.wiki(), "context": "/wiki", "self": c.wiki() + "/rest/api/search?cql=" + url.QueryEscape(args.CQL)}
 	link := func(rel, cursor string, start int) {
-		links[rel] = "/rest/api/search?" + url.Values{rel: {"true"}, "cursor": {cursor}, "limit": {strconv.Itoa(limit)}, "start": {strconv.Itoa(start)}, "cql": {args.CQL}}.Encode()
+		links[rel] = "/rest/api/search?" + url.Values{
+			rel: {"true"}, "cursor": {cursor}, "limit": {strconv.Itoa(limit)}, "start": {strconv.Itoa(start)}, "cql": {args.CQL},
+		}.Encode()
 	}
 	if next != "" && (args.Next == nil || *args.Next) {
 		link("next", next, to)
