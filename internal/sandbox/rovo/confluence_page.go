@@ -270,8 +270,8 @@ func (c *call) formatGuide() (any, error) {
 		"formats": map[string]string{
 			"markdown": "CommonMark with GitHub's tables, task lists and strikethrough. " +
 				"What Markdown cannot say, such as macros, comes as a code block of the language adf or as <custom> elements: keep them as they are.",
-			"adf":      "The Atlassian Document Format, a JSON object {\"type\":\"doc\",\"version\":1,\"content\":[…]} passed as text. Nothing is lost.",
-			"html":     "Headings, paragraphs, lists, tables, links, code, quotes and text marks.",
+			"adf":  "The Atlassian Document Format, a JSON object {\"type\":\"doc\",\"version\":1,\"content\":[…]} passed as text. Nothing is lost.",
+			"html": "Headings, paragraphs, lists, tables, links, code, quotes and text marks.",
 		},
 		"default": "markdown",
 	}
