@@ -27,7 +27,7 @@ func NewClient(rt http.RoundTripper) *http.Client {
 		rt = http.DefaultTransport
 	}
 	return &http.Client{
-		Transport: impatientTransport{rt},
+		Transport: &transportOfClient{next: rt},
 		Jar:       jar,
 		CheckRedirect: func(req *http.Request, via []*http.Request) error {
 			if len(via) >= 5 || req.Method != via[0].Method || !sameOrigin(req.URL, via[0].URL) {
@@ -105,10 +105,29 @@ func impatient(ctx context.Context, limit time.Duration) context.Context {
 	return context.WithValue(ctx, patienceKey{}, limit)
 }
 
-// An impatientTransport heeds the limits of its requests.
-type impatientTransport struct{ next http.RoundTripper }
+// A transportOfClient heeds the limits of its requests, and repeats none over HTTP/2.
+type transportOfClient struct {
+	next  http.RoundTripper
+	http2 atomic.Bool // the server has answered over HTTP/2
+}
 
-func (t impatientTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t *transportOfClient) RoundTrip(req *http.Request) (*http.Response, error) {
+	strict := t.http2.Load() && req.GetBody != nil
+	if strict {
+		req = req.WithContext(req.Context())
+		req.GetBody = nil
+	}
+	resp, err := t.limited(req)
+	switch {
+	case err != nil && strict && untouched(err):
+		err = &untouchedError{err}
+	case err == nil && resp.ProtoMajor == 2 && !strict:
+		t.http2.Store(true)
+	}
+	return resp, err
+}
+
+func (t *transportOfClient) limited(req *http.Request) (*http.Response, error) {
 	limit, ok := req.Context().Value(patienceKey{}).(time.Duration)
 	if !ok {
 		return t.next.RoundTrip(req)
@@ -124,10 +143,29 @@ func (t impatientTransport) RoundTrip(req *http.Request) (*http.Response, error)
 }
 
 // CloseIdleConnections is what http.Client looks for.
-func (t impatientTransport) CloseIdleConnections() {
+func (t *transportOfClient) CloseIdleConnections() {
 	if next, ok := t.next.(interface{ CloseIdleConnections() }); ok {
 		next.CloseIdleConnections()
 	}
+}
+
+// An untouchedError says that a server of HTTP/2 has not looked at a request, so that it may be sent again (RFC 9113 §8.7).
+type untouchedError struct{ cause error }
+
+func (e *untouchedError) Error() string { return "server has refused to look at the request" }
+func (e *untouchedError) Unwrap() error { return e.cause }
+
+// untouched reports whether err, net/http's, is about such a request. net/http would repeat more than those, and for a minute, so it is given nothing to
+// repeat; why it would have done so is then in the text of its error, and nowhere else. If that text changes the request counts as lost.
+func untouched(err error) bool {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "cannot retry err ["):
+		return strings.Contains(text, "graceful shutdown GOAWAY]") || strings.Contains(text, "REFUSED_STREAM")
+	case strings.Contains(text, "cannot rewind body"): // what is not repeatable is only rewound if its connection could not take it at all
+		return true
+	}
+	return false
 }
 
 // do sends req within ctx. Its error does not name the URL, which may have a secret in its query.

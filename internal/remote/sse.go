@@ -441,6 +441,10 @@ func (s *sse) establish(stream *eventStream, initialize, answer jsonrpc.Message)
 }
 
 func (s *sse) post(stream *eventStream, call *call) (*http.Response, error) {
+	return s.persist(call, func() (*http.Response, error) { return s.postOnce(stream, call) })
+}
+
+func (s *sse) postOnce(stream *eventStream, call *call) (*http.Response, error) {
 	req, ctx := s.newPost(stream.endpoint, call)
 	s.mu.Lock()
 	version := stream.version

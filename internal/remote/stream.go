@@ -201,12 +201,11 @@ func (s *streamable) listen(session *session) {
 			if short++; time.Since(began) > shortStream {
 				short = 0
 			}
-			vain = 0
 			if least = max(at.retry, pace(short)); events > 0 || short == 0 {
-				failures = 0
+				failures, vain = 0, 0
 			} else {
 				failures++
-				least = max(least, backoff(failures))
+				least, most = max(least, backoff(vain)), backoff(failures)
 			}
 			if ctx.Err() != nil { // by ourselves
 				least = pace(short)

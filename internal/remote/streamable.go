@@ -131,6 +131,10 @@ var readers = []string{
 
 // post sends call's message and returns when the status of the answer is there.
 func (s *streamable) post(session *session, call *call) (*http.Response, error) {
+	return s.persist(call, func() (*http.Response, error) { return s.postOnce(session, call) })
+}
+
+func (s *streamable) postOnce(session *session, call *call) (*http.Response, error) {
 	req, ctx := s.newPost(s.cfg.URL, call)
 	if call.modern {
 		headers, err := s.tools.headers(call.m)
@@ -143,6 +147,27 @@ func (s *streamable) post(session *session, call *call) (*http.Response, error) 
 	}
 	session.mark(req.Header)
 	return s.do(ctx, req)
+}
+
+// maxRefusals is how often a request may be sent again that the server has not looked at.
+const maxRefusals = 4
+
+// persist does post, which sends call, again while a server of HTTP/2 says that it has not looked at it, as it does when it is about to close the
+// connection.
+func (c *conn) persist(call *call, post func() (*http.Response, error)) (*http.Response, error) {
+	for refusals := 0; ; refusals++ {
+		resp, err := post()
+		var untouched *untouchedError
+		if !errors.As(err, &untouched) {
+			return resp, err
+		}
+		c.mu.Lock()
+		call.sent, call.begun = false, false
+		c.mu.Unlock()
+		if refusals == maxRefusals || refusals > 0 && !sleep(call.ctx, backoff(refusals-1)) {
+			return nil, err
+		}
+	}
 }
 
 // newPost returns a POST of call's message and the context to send it in. It waits for the message's turn when it has its connection, so that messages are written in the
