@@ -139,6 +139,7 @@ func (p *Pool) Fresh() {
 func keepAlive(conn net.Conn) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveCount})
+		limitUnacknowledged(tcp, keepAliveIdle+keepAliveCount*keepAliveInterval)
 	}
 }
 

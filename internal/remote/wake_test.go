@@ -23,8 +23,8 @@ type sleeper struct {
 	conn   Conn
 	asleep atomic.Int64  // by how much the wall clock is ahead
 	finish chan struct{} // closed to have "slow" answered
-	conns  chan net.Conn //
-	closed chan struct{} //
+	conns  chan net.Conn
+	closed chan struct{}
 	said   chan string   // on the newest stream
 	got    chan jsonrpc.Message
 
