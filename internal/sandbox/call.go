@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -98,12 +99,18 @@ func (s *Server) note(p peer, m message, params toolParams) Call {
 		Endpoint:  p.endpoint.path,
 		Tool:      params.Name,
 		Inner:     params.inner(),
+		IP:        p.address,
 		Arguments: slices.Sorted(maps.Keys(params.Arguments)),
 		ID:        string(m.ID),
 		Trace:     p.trace,
 	}
 	if person := s.person(func(q rovo.Person) bool { return q.Account == p.grant.Account }); person != nil {
 		noted.Person = person.Name
+	}
+	noted.Product = s.productOf(p.view, cmp.Or(noted.Inner, noted.Tool))
+	var cloudID string
+	if json.Unmarshal(params.Arguments["cloudId"], &cloudID) == nil { // else the tool will say what is wrong
+		noted.Site = s.siteOf(p.grant.Account, cloudID)
 	}
 	if p.session != nil {
 		noted.Client, noted.Session = p.session.name(), p.session.id[:8]

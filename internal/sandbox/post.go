@@ -38,6 +38,7 @@ type peer struct {
 	trace    string
 	session  *session // nil for 2026-07-28
 	client   string   // what the program calls itself, unless its session knows
+	address  string   // IP
 }
 
 // caller is the peer as tools know it.
@@ -61,7 +62,7 @@ func (s *Server) endpoint(ep endpoint, serve func(http.ResponseWriter, *http.Req
 			refusal.ServeHTTP(w, r)
 			return
 		}
-		serve(w, r, peer{endpoint: ep, grant: grant, view: viewOf(ep, r), trace: w.Header().Get("Atl-Traceid")})
+		serve(w, r, peer{endpoint: ep, grant: grant, view: viewOf(ep, r), trace: w.Header().Get("Atl-Traceid"), address: addressOf(r)})
 	})
 }
 

@@ -30,15 +30,18 @@ type Call struct {
 	SignedIn  string        `json:"signedIn"` // name that it has registered with, or the one of an API token
 	Via       string        `json:"via,omitempty"`
 	Endpoint  string        `json:"endpoint"`
+	IP        string        `json:"ip"`
 	Tool      string        `json:"tool"`
 	Inner     string        `json:"inner,omitempty"` // what one of v2's execute tools ran
-	Arguments []string      `json:"arguments"`       // their names, sorted
-	Size      int           `json:"size"`            // of the answer's text, in bytes
-	Status    string        `json:"status"`          // ok, error, invalid (arguments), refused (by a fault), cancelled, or the HTTP status that it met
-	Duration  time.Duration `json:"duration"`        // in nanoseconds
-	ID        string        `json:"id"`              // of the JSON-RPC request, as JSON
-	Session   string        `json:"session"`         // the beginning of its ID; "" for 2026-07-28
-	Trace     string        `json:"trace"`           // Atl-Traceid
+	Product   string        `json:"product,omitempty"`
+	Site      string        `json:"site,omitempty"` // host name of the site that cloudId means
+	Arguments []string      `json:"arguments"`      // their names, sorted
+	Size      int           `json:"size"`           // of the answer's text, in bytes
+	Status    string        `json:"status"`         // ok, error, invalid (arguments), refused (by a fault), cancelled, or the HTTP status that it met
+	Duration  time.Duration `json:"duration"`       // in nanoseconds
+	ID        string        `json:"id"`             // of the JSON-RPC request, as JSON
+	Session   string        `json:"session"`        // the beginning of its ID; "" for 2026-07-28
+	Trace     string        `json:"trace"`          // Atl-Traceid
 }
 
 // Counts are how often things have happened since the server was started.
@@ -63,6 +66,10 @@ type record struct {
 	calls  []Call         // the last maxCalls
 	events []issuer.Event // the last maxCalls
 	counts Counts
+
+	actions   []Action        // the last maxActions
+	acted     int             // actions that there have been
+	installed map[string]bool // sites that an OAuth client has been let see
 }
 
 // count adds one to m[key], unless m has too many keys already.
@@ -106,19 +113,20 @@ func (r *record) call(c Call) {
 	defer r.mu.Unlock()
 	r.counts.Calls++
 	c.Number = r.counts.Calls
-	r.calls = appendLast(r.calls, c)
+	r.calls = appendLast(r.calls, c, maxCalls)
+	r.addAction(c.action())
 }
 
 func (r *record) event(e issuer.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.events = appendLast(r.events, e)
+	r.events = appendLast(r.events, e, maxCalls)
 }
 
-// appendLast appends v to list, whose first element makes room for it if there is none.
-func appendLast[T any](list []T, v T) []T {
-	if len(list) == maxCalls {
-		list = slices.Delete(list, 0, 1)
+// appendLast appends v to list, whose first element makes room for it if there are n.
+func appendLast[T any](list []T, v T, n int) []T {
+	if len(list) == n {
+		list = list[1:] // append moves the rest, once in a while
 	}
 	return append(list, v)
 }

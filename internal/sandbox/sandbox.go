@@ -10,6 +10,7 @@
 //	method.go    what a request asks for                        resource.go: the pages of its interactive tools
 //	call.go      tools/call                                     fault.go: what goes wrong
 //	record.go    what was done, and how often                   control.go: both from outside
+//	page.go      the same for people, in a browser              audit.go: for administrators
 //
 // What the real server answers was seen on the wire or read from the open-source libraries that it is built with. See package
 // [rovo] for the tools and package [issuer] for signing in.
@@ -23,6 +24,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,9 +37,12 @@ import (
 type Config struct {
 	Addr   string       // a loopback address and a port, such as 127.0.0.1:7070; "" means a free port
 	Data   string       // the file that keeps the organisation; "" means memory
-	User   string       // email of whom the consent page takes for granted; "" lets the person choose
+	User   string       // email, name or first name of whom the consent page takes for granted; "" lets the person choose
 	Faults []string     // those that are on from the start: NAME or NAME=ARG
 	Log    *slog.Logger // nil means nowhere
+
+	// Command is what starts a relay, for the page that says what to put into the configuration of a client; "" means atlassian-mcp.
+	Command string
 }
 
 // A Server is a running sandbox. Its methods may be used concurrently.
@@ -47,6 +52,8 @@ type Server struct {
 	log    *slog.Logger
 	faults faults
 	record record
+
+	command string // see Config
 
 	origin string
 	http   http.Server
@@ -73,6 +80,7 @@ func Start(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		log:       cfg.Log,
+		command:   cfg.Command,
 		sessions:  map[string]*session{},
 		renewed:   map[string]int64{},
 		listeners: map[chan string]string{},
@@ -89,8 +97,12 @@ func Start(cfg Config) (*Server, error) {
 	if s.org, err = rovo.Open(cfg.Data); err != nil {
 		return nil, err
 	}
-	if cfg.User != "" && s.person(func(p rovo.Person) bool { return p.Email == cfg.User }) == nil {
-		return nil, fmt.Errorf("nobody in the organisation has the email address %q", cfg.User)
+	if cfg.User != "" {
+		person := s.person(func(p rovo.Person) bool { return isCalled(p, cfg.User) && !p.Service })
+		if person == nil {
+			return nil, fmt.Errorf("nobody in the organisation is called %q", cfg.User)
+		}
+		cfg.User = person.Email
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -114,6 +126,12 @@ func Start(cfg Config) (*Server, error) {
 	}
 	s.served.Go(func() { s.http.Serve(l) }) // returns when closed
 	return s, nil
+}
+
+// isCalled reports whether somebody means p by name.
+func isCalled(p rovo.Person, name string) bool {
+	first, _, _ := strings.Cut(p.Name, " ")
+	return strings.EqualFold(name, p.Email) || strings.EqualFold(name, p.Name) || strings.EqualFold(name, first)
 }
 
 // checkLoopback refuses an address that other machines could reach: what the sandbox issues is good for nothing else, but its
@@ -186,6 +204,7 @@ func (s *Server) routes() http.Handler {
 	mux.Handle(ssePath+"/message", s.endpoint(endpoint{path: ssePath}, s.serveSSEMessage))
 	s.issuer.Register(mux)
 	s.registerControl(mux)
+	s.registerPages(mux)
 	return mux
 }
 
@@ -216,6 +235,7 @@ func (s *Server) person(is func(rovo.Person) bool) *rovo.Person {
 func (s *Server) heard(e issuer.Event) {
 	s.log.Info("sign-in", "kind", e.Kind, "account", e.Account, "client", e.Client, "detail", e.Detail)
 	s.record.event(e)
+	s.auditEvent(e)
 	if e.Kind == "grant" || e.Kind == "refresh" {
 		s.mu.Lock()
 		s.renewed[e.Account] = s.clock.Add(1)

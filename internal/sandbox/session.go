@@ -35,6 +35,7 @@ type session struct {
 	version string     // that was agreed on
 	calls   map[string]*call
 	unhear  context.CancelFunc // ends the stream that listens; nil if there is none
+	used    time.Time          // when its last message came
 }
 
 // A SessionInfo is an open session, for people to look at.
@@ -45,6 +46,7 @@ type SessionInfo struct {
 	Client   string    `json:"client"`
 	Version  string    `json:"version"` // of the protocol
 	Since    time.Time `json:"since"`
+	Used     time.Time `json:"used"`   // when the last message came
 	Stream   bool      `json:"stream"` // whether it listens
 }
 
@@ -58,6 +60,7 @@ func (s *Server) open(p peer) *session {
 		since:    time.Now(),
 		inbox:    make(chan message),
 		calls:    map[string]*call{},
+		used:     time.Now(),
 	}
 	sess.ctx, sess.end = context.WithCancel(s.ctx)
 	s.mu.Lock()
@@ -115,7 +118,7 @@ func (s *Server) Sessions() []SessionInfo {
 		sess.mu.Lock()
 		infos[i] = SessionInfo{
 			ID: sess.id[:8], Endpoint: sess.endpoint, Account: sess.account, Client: sess.client, Version: sess.version, Since: sess.since,
-			Stream: sess.unhear != nil,
+			Used: sess.used, Stream: sess.unhear != nil,
 		}
 		sess.mu.Unlock()
 	}
@@ -126,6 +129,7 @@ func (s *Server) Sessions() []SessionInfo {
 func (sess *session) begin(s *Server, p peer, m message) *call {
 	sess.mu.Lock()
 	defer sess.mu.Unlock()
+	sess.used = time.Now()
 	c := &call{server: s, peer: p, message: m}
 	// A client that has gone has not cancelled anything ("Sending Messages to the Server"): only the session and the client's word count.
 	c.ctx, c.cancel = context.WithCancel(sess.ctx)
@@ -143,6 +147,9 @@ func (sess *session) forget(c *call) {
 
 // notified takes a notification or a response, of which only one matters here.
 func (sess *session) notified(m message) {
+	sess.mu.Lock()
+	defer sess.mu.Unlock()
+	sess.used = time.Now()
 	if m.Method != string(mcp.MethodNotificationCancelled) {
 		return
 	}
@@ -152,8 +159,6 @@ func (sess *session) notified(m message) {
 	if json.Unmarshal(m.Params, &params) != nil {
 		return
 	}
-	sess.mu.Lock()
-	defer sess.mu.Unlock()
 	if c := sess.calls[string(params.RequestID)]; c != nil {
 		c.cancel()
 	}
