@@ -316,17 +316,19 @@ func (s *sse) want() {
 	}
 }
 
-// wait returns the stream, once there is one other than old.
+// wait returns the stream, once there is one other than old. Whoever gets it is to exit its usage.
 func (s *sse) wait(ctx context.Context, old *eventStream) (*eventStream, error) {
 	patience := time.NewTimer(s.cfg.HandshakeTimeout)
 	defer patience.Stop()
 	for {
 		s.streamMu.Lock()
 		stream, changed := s.stream, s.changed
-		s.streamMu.Unlock()
 		if stream != nil && stream != old {
+			stream.usage.enter() // while it is certain that nobody has ended it for want of use
+			s.streamMu.Unlock()
 			return stream, nil
 		}
+		s.streamMu.Unlock()
 		s.want()
 		select {
 		case <-changed:
@@ -358,7 +360,9 @@ func (s *sse) exchange(call *call) {
 			return
 		}
 		stream = next
-		if s.exchangeOn(stream, call) {
+		sent := s.exchangeOn(stream, call)
+		stream.usage.exit()
+		if sent {
 			return
 		}
 		stream.cancel() // the server has forgotten the session, and refused the message: it may be sent again on another stream

@@ -25,7 +25,7 @@ type sleeper struct {
 	finish chan struct{} // closed to have "slow" answered
 	conns  chan net.Conn
 	closed chan struct{}
-	said   chan string   // on the newest stream
+	said   chan string // on the newest stream
 	got    chan jsonrpc.Message
 
 	mu    sync.Mutex // guards the rest
