@@ -73,8 +73,9 @@ const (
 var faultKinds = []faultKind{
 	{Fault: Fault{"token-expiry", "SECONDS", "access tokens that are issued from now on end after SECONDS"}, min: 1, max: 1e6},
 	{Fault: Fault{"token-unavailable", "", "the token endpoint answers 503, as in an outage"}},
-	{Fault: Fault{"issuer-mismatch", "", "the v1 metadata names another issuer than the one it is found at, as until August 2026"}},
-	{Fault: Fault{"redirect-refused", "", "the redirect URI is said not to be registered, as when the port of the callback changes"}},
+	{Fault: Fault{"issuer-mismatch", "", "metadata names another issuer than the one it is found at, as until August 2026"}},
+	{Fault: Fault{"root-metadata", "", "the origin has resource metadata of its own, which leads away from the v1 server"}},
+	{Fault: Fault{"redirect-refused", "", "the consent page says that the admin must authorize access from this redirect URL"}},
 	{Fault: Fault{"domain-blocked", "", "the administrator has blocked the domain of the redirect URI"}},
 	{Fault: Fault{"admin-must-authorize", "", "the consent page says that the site admin must authorize this app first"}},
 	{Fault: Fault{"api-token-disabled", "", "tools tell those with an API token that they have no permission to connect by one"}},

@@ -113,7 +113,7 @@ func (c *call) getJiraIssueTypeMetaWithFields() (any, error) {
 		fields = slices.DeleteFunc(fields, func(o object) bool { return o["required"] == false })
 	}
 	shown := portion(fields, args.StartAt, args.MaxResults)
-	return object{"startAt": args.StartAt, "maxResults": args.MaxResults, "total": len(fields), "fields": slices.Concat([]object{}, shown)}, nil
+	return object{"startAt": args.StartAt, "maxResults": args.MaxResults, "total": len(fields), "fields": append([]object{}, shown...)}, nil
 }
 
 // createFields describes the fields that a new issue can have.

@@ -95,7 +95,7 @@ func (c *call) showField(i *Issue, id, format string) any {
 	case "priority":
 		return c.showPriority(i.Priority)
 	case "labels":
-		return slices.Concat([]string{}, i.Labels)
+		return append([]string{}, i.Labels...)
 	case "assignee":
 		return c.showUser(i.Assignee)
 	case "reporter":
