@@ -76,7 +76,7 @@ func (c *call) callTool() (any, *rpcError) {
 	noted.Size = len(outcome.Text) + len(outcome.Invalid)
 	noted.Duration = time.Since(noted.Time)
 	c.server.record.call(noted)
-	c.server.log.Info("call", "tool", noted.Tool, "inner", noted.Inner, "person", noted.Person, "status", noted.Status)
+	c.server.log.Info("call", "tool", noted.Tool, "inner", noted.Inner, "person", noted.Person, "status", noted.Status, "mark", params.Meta.Mark)
 
 	if outcome.Invalid != "" {
 		return nil, invalid(outcome.Invalid)

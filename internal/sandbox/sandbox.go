@@ -36,7 +36,9 @@ import (
 // Config says what a [Server] is to be like. The zero value is a server on a free port, whose organisation is kept in memory.
 type Config struct {
 	Addr   string       // a loopback address and a port, such as 127.0.0.1:7070; "" means a free port
+	Origin string       // what clients call it if something stands before it, such as http://127.0.0.1:8080; "" means its own address
 	Data   string       // the file that keeps the organisation; "" means memory
+	Grants string       // the file that keeps who is signed in; "" means memory
 	User   string       // email, name or first name of whom the consent page takes for granted; "" lets the person choose
 	Faults []string     // those that are on from the start: NAME or NAME=ARG
 	Log    *slog.Logger // nil means nowhere
@@ -108,7 +110,9 @@ func Start(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.origin = "http://" + l.Addr().String()
+	if s.origin = cfg.Origin; s.origin == "" {
+		s.origin = "http://" + l.Addr().String()
+	}
 	s.issuer = issuer.New(issuer.Config{
 		Origin: s.origin,
 		People: s.people,
@@ -116,6 +120,12 @@ func Start(cfg Config) (*Server, error) {
 		Fault:  s.faults.arg,
 		Event:  s.heard,
 	})
+	if cfg.Grants != "" {
+		if err := s.issuer.Keep(cfg.Grants); err != nil {
+			l.Close()
+			return nil, err
+		}
+	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.http = http.Server{
 		Handler:           s.guard(s.routes()),

@@ -240,6 +240,7 @@ func (a *authServer) consented(req *request, person Person, sites, chosen []stri
 	}
 	delete(s.requests, req.id)
 	s.codes[hash(secret)] = &code{req: req, grant: g, expires: s.now().Add(codeLifetime)}
+	s.changed = true
 	return secret, true
 }
 

@@ -12,6 +12,8 @@
 //	consent.go    where a person agrees             accept.go plays that person
 //	token.go      codes and refresh tokens          RFC 6749 §4.1.3, §6; revoke.go: RFC 7009
 //	check.go      a token is shown                  RFC 6750; apitoken.go: those that need no browser
+//
+// file.go keeps all that over a restart.
 package issuer
 
 import (
@@ -96,7 +98,10 @@ type Server struct {
 	v1       *authServer
 	identity *authServer
 
+	file string // see Keep; "" if nothing is kept
+
 	mu       sync.Mutex // guards the rest; leave it by unlock
+	changed  bool       // since file was written
 	events   []Event    // to be told when mu is free
 	counts   Counts
 	clients  map[string]*client
@@ -159,6 +164,7 @@ func (s *Server) ExpireAccess() {
 	for _, g := range s.grants {
 		g.expires = s.now()
 	}
+	s.changed = true
 }
 
 // Grants returns the sign-ins that are good, oldest first. API tokens are none.
@@ -190,6 +196,7 @@ func (s *Server) fault(name string) (arg string, on bool) {
 
 // tell notes what has happened. The caller holds mu.
 func (s *Server) tell(kind, account, client, detail string) {
+	s.changed = s.changed || kind != "refusal" && kind != "consent"
 	s.events = append(s.events, Event{Time: s.now(), Kind: kind, Account: account, Client: client, Detail: clip(detail, 300)})
 }
 
@@ -203,6 +210,12 @@ func clip(s string, n int) string {
 
 // unlock frees mu, and then tells what has happened: whoever listens may ask the server something.
 func (s *Server) unlock() {
+	if s.changed && s.file != "" {
+		if err := s.save(); err != nil {
+			s.tell("refusal", "", "", "sign-ins are not kept: "+err.Error())
+		}
+	}
+	s.changed = false
 	events := s.events
 	s.events = nil
 	s.mu.Unlock()
