@@ -13,7 +13,7 @@ import (
 // This file keeps who is signed in where another server finds it: after a restart, which the clients of a real server don't notice. API tokens and
 // pages that wait for consent are not kept.
 
-// kept is the content of the file. Of tokens and codes it has digests alone.
+// kept is the content of the file. Of tokens and codes it has digests alone, but the secrets of clients as they are.
 type kept struct {
 	Clients []keptClient          `json:"clients"`
 	Grants  []keptGrant           `json:"grants"`
