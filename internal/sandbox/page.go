@@ -100,6 +100,9 @@ func draw(w http.ResponseWriter, status int, name string, data any) {
 	w.Write(b.Bytes())
 }
 
+// shownCalls is how many of the last calls the page shows.
+const shownCalls = 20
+
 // A livePage is what goes on now.
 type livePage struct {
 	pageHead
@@ -166,12 +169,9 @@ func (s *Server) showLive(w http.ResponseWriter, r *http.Request, wrong *problem
 	origin := "http://" + r.Host // localhost is as good as an address, and guard has seen to it that it is one of ours
 	p := livePage{
 		pageHead: pageHead{"Now", "/", origin, true},
-		Entry: indented(map[string]any{"mcpServers": map[string]any{"atlassian-sandbox": map[string]any{
-			"command": cmp.Or(s.command, "atlassian-mcp"), "args": []string{s.Endpoint("/v1/mcp")},
-		}}}),
-		Remote: indented(map[string]any{"mcpServers": map[string]any{"atlassian-sandbox": map[string]any{
-			"type": "http", "url": s.Endpoint("/v1/mcp"),
-		}}}),
+		Entry: fmt.Sprintf("{\"mcpServers\": {\"atlassian-sandbox\": {\n  \"command\": %s,\n  \"args\": [%s]\n}}}",
+			encode(cmp.Or(s.command, "atlassian-mcp")), encode(s.Endpoint("/v1/mcp"))),
+		Remote: fmt.Sprintf("{\"mcpServers\": {\"atlassian-sandbox\": {\n  \"type\": \"http\",\n  \"url\": %s\n}}}", encode(s.Endpoint("/v1/mcp"))),
 		Endpoints: []pageEndpoint{
 			{s.Endpoint("/v1/mcp"), "what most people use; API tokens too"},
 			{s.Endpoint("/v1/mcp/authv2"), "the same tools, the sign-in of Atlassian Identity"},
@@ -201,7 +201,7 @@ func (s *Server) showLive(w http.ResponseWriter, r *http.Request, wrong *problem
 		p.Sessions = append(p.Sessions, pageSession{sess, cmp.Or(names[sess.Account], sess.Account)})
 	}
 	p.Calls = s.Calls()
-	p.Calls = p.Calls[:min(len(p.Calls), 25)]
+	p.Calls = p.Calls[:min(len(p.Calls), shownCalls)]
 	for _, state := range s.Faults() {
 		f := pageFault{FaultState: state}
 		if wrong != nil && wrong.fault == f.Name {
@@ -256,14 +256,6 @@ func hostOf(site string) string {
 		return u.Host
 	}
 	return site
-}
-
-func indented(v any) string {
-	var b bytes.Buffer
-	if err := json.Indent(&b, encode(v), "", "  "); err != nil {
-		panic(err) // can't be: encode has written it
-	}
-	return b.String()
 }
 
 // controlPage takes the forms of the live page: do is expire, revoke, kill, or fault with fault, arg and on.
@@ -353,11 +345,10 @@ func (s *Server) saveData(w http.ResponseWriter, r *http.Request) {
 
 // replace makes text the organisation. Nothing may follow it.
 func (s *Server) replace(text []byte) error {
-	var all json.RawMessage
-	if err := json.Unmarshal(text, &all); err != nil {
+	if err := json.Unmarshal(text, new(json.RawMessage)); err != nil {
 		return err
 	}
-	return s.org.Replace(all)
+	return s.org.Replace(text)
 }
 
 // lineOf returns the line of text that an error of encoding/json is about, 0 if it doesn't say.
