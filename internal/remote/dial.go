@@ -59,6 +59,9 @@ func Dial(ctx context.Context, cfg Config, first jsonrpc.Message) (Conn, error) 
 			if cfg.RequestTimeout > 0 {
 				c.tasks.Go(c.watchDeadlines)
 			}
+			if cfg.PingInterval > 0 && first.Method == "initialize" {
+				c.tasks.Go(c.keepAwake)
+			}
 			return c, nil
 		}
 		if cause == nil || !elsewhere(err) || cfg.Transport == SSEFirst {

@@ -80,6 +80,9 @@ type Config struct {
 	// does. When it is over the request is answered with an error and cancelled at the server. A subscriptions/listen has no such limit.
 	RequestTimeout time.Duration
 
+	// PingInterval is how often the server is sent a ping, lest it forget the session; 0 means never. Sessions of 2026-07-28 know no ping.
+	PingInterval time.Duration
+
 	// Stale reports whether a tool's result says that the session has outlived its token. Its session is then renewed for the calls that follow,
 	// once a minute at most: Renew gets new tokens, then the session is opened again. The result goes on as it is. Nil means that no result says so,
 	// and that there are no tokens to get.

@@ -106,7 +106,7 @@ func (s *sleeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // startSleeper opens a session. It must be ended by end.
-func startSleeper(t *testing.T, transport Transport) *sleeper {
+func startSleeper(t *testing.T, transport Transport, with ...func(*Config)) *sleeper {
 	s := &sleeper{t: t, finish: make(chan struct{}), conns: make(chan net.Conn), closed: make(chan struct{}), said: make(chan string), got: make(chan jsonrpc.Message, 100), count: make(map[string]int)}
 	server := &http.Server{Handler: s}
 	served := make(chan struct{})
@@ -115,13 +115,17 @@ func startSleeper(t *testing.T, transport Transport) *sleeper {
 		close(served)
 	}()
 	pool := NewPool(&http.Transport{DialContext: s.dial})
-	conn, err := Dial(t.Context(), Config{
+	cfg := Config{
 		URL:       &url.URL{Scheme: "http", Host: "server.test", Path: "/mcp"},
 		Transport: transport,
 		Do:        NewClient(pool).Do,
 		Fresh:     pool.Fresh,
 		wall:      func() time.Time { return time.Now().Add(time.Duration(s.asleep.Load())) },
-	}, jsonrpc.NewRequest("0", "initialize", []byte(`{}`)))
+	}
+	for _, f := range with {
+		f(&cfg)
+	}
+	conn, err := Dial(t.Context(), cfg, jsonrpc.NewRequest("0", "initialize", []byte(`{}`)))
 	if err != nil {
 		t.Fatal(err)
 	}
