@@ -53,16 +53,18 @@ type Config struct {
 
 	ClientID          string     // registered with the authorization server beforehand; "" means to obtain one
 	ClientSecret      string     // of ClientID, if it has one
+	ClientAuthMethod  string     // of ClientID at the token endpoint (RFC 7591 §2); "" means one that the server supports
 	ClientMetadataURL string     // an https client ID metadata document, used where the server supports that
 	ClientMetadata    Metadata   // added to what dynamic registration sends (RFC 7591 §2)
 	Scope             string     // space-separated; overrides what the server asks for
 	Resource          string     // overrides the resource indicator (RFC 8707)
 	OmitResource      bool       // never sends a resource indicator, for servers that choke on it
-	AuthorizeParams   url.Values // added to the authorization request; those that a sign-in depends on are ignored
+	AuthorizeParams   url.Values // added to the authorization request; those that are [Reserved] are ignored
 	PinnedIssuers     []PinnedIssuer
 
-	DeviceCode        bool // signs in by device code (RFC 8628) in place of a callback
-	ClientCredentials bool // signs in as ClientID itself (RFC 6749 §4.4); nobody is asked
+	DeviceCode        bool   // signs in by device code (RFC 8628) in place of a callback
+	ClientCredentials bool   // signs in as ClientID itself (RFC 6749 §4.4); nobody is asked
+	TokenEndpoint     string // where, for a server that doesn't say; "" means to ask it
 
 	CallbackHost string        // in the redirect URI; "" means "127.0.0.1", the other choice is "localhost"
 	CallbackPort int           // 0 means the port of the last registration, or else any
@@ -74,6 +76,7 @@ type Config struct {
 	HTTPClient *http.Client    // for Server; nil means http.DefaultClient
 	Transport  *http.Transport // copied for metadata, registration and tokens; nil means http.DefaultTransport
 	UserAgent  string
+	IPv4       bool // connects to authorization servers by IPv4 only
 
 	Page     func(url string) // told the page that waits for the user, and "" once none does; must not block
 	Changed  func()           // called when Page or Needed of the Client may have another answer; must not block

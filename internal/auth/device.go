@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,7 +73,7 @@ func (c *Client) credentials(ctx context.Context, n need) (*grant, error) {
 	if c.cfg.ClientID == "" || c.cfg.ClientSecret == "" {
 		return nil, errors.New("client credentials: both --client-id and a client secret are needed")
 	}
-	at, err := c.discover(ctx, n.challenge)
+	at, err := c.whereToAsk(ctx, n)
 	if err != nil {
 		return nil, err
 	}
@@ -93,4 +94,20 @@ func (c *Client) credentials(ctx context.Context, n need) (*grant, error) {
 	g = g.with(t, time.Now())
 	c.save(ctx, g)
 	return g, nil
+}
+
+// whereToAsk returns the place that Config names, or else the one that the server does.
+func (c *Client) whereToAsk(ctx context.Context, n need) (*place, error) {
+	if c.cfg.TokenEndpoint == "" {
+		return c.discover(ctx, n.challenge)
+	}
+	u, err := checkURL(c.cfg.TokenEndpoint, c.cfg.AllowHTTP)
+	if err != nil {
+		return nil, fmt.Errorf("token endpoint: %w", err)
+	}
+	return &place{
+		issuer:   origin(u),
+		resource: cmp.Or(c.cfg.Resource, canonical(c.cfg.Server)),
+		as:       serverMetadata{Issuer: origin(u), TokenEndpoint: c.cfg.TokenEndpoint},
+	}, nil
 }

@@ -77,7 +77,7 @@ func isLoopback(host string) bool {
 
 // newOAuthClient returns the client for metadata, registration and tokens. A POST is never redirected, for it carries a
 // code or a secret; each hop of a GET is checked like the first. No connection is made to a private address, unless the
-// MCP server has one itself or an HTTP proxy of the user's makes the connection.
+// MCP server has one itself or the user has named the host: the token endpoint, or an HTTP proxy, which makes the connection then.
 func newOAuthClient(cfg Config) *http.Client {
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment}
 	if cfg.Transport != nil {
@@ -85,12 +85,15 @@ func newOAuthClient(cfg Config) *http.Client {
 	} else if d, ok := http.DefaultTransport.(*http.Transport); ok {
 		t = d.Clone()
 	}
-	g := &guard{server: cfg.Server.Hostname()}
+	g := &guard{server: cfg.Server.Hostname(), ipv4: cfg.IPv4}
+	if u, err := url.Parse(cfg.TokenEndpoint); err == nil && u.Host != "" {
+		g.chosen.Store(u.Hostname(), true)
+	}
 	if proxy := t.Proxy; proxy != nil {
 		t.Proxy = func(req *http.Request) (*url.URL, error) {
 			u, err := proxy(req)
 			if u != nil {
-				g.proxies.Store(u.Hostname(), true)
+				g.chosen.Store(u.Hostname(), true)
 			}
 			return u, err
 		}
@@ -116,8 +119,9 @@ func newOAuthClient(cfg Config) *http.Client {
 
 // A guard dials public addresses only.
 type guard struct {
-	server  string   // host name
-	proxies sync.Map // host names of the user's HTTP proxies
+	server string   // host name
+	ipv4   bool     // by IPv4 only
+	chosen sync.Map // host names that the user has given: of HTTP proxies, of the token endpoint
 }
 
 var errRedirect = errors.New("redirected")
@@ -126,11 +130,14 @@ var errPrivate = errors.New("refusing to connect to a private address that a pub
 
 func (g *guard) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	d := net.Dialer{Timeout: 10 * time.Second}
+	if g.ipv4 {
+		network = "tcp4"
+	}
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err
 	}
-	if _, proxy := g.proxies.Load(host); !proxy {
+	if _, chosen := g.chosen.Load(host); !chosen {
 		// Checked here, after the name was resolved, so that no second resolution can give another answer.
 		d.Control = func(network, addr string, _ syscall.RawConn) error {
 			ap, err := netip.ParseAddrPort(addr)

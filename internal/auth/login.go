@@ -240,16 +240,20 @@ func (c *Client) authorizeURL(g *grant, endpoint, state, verifier string) string
 		opts = append(opts, oauth2.SetAuthURLParam("prompt", "consent")) // OpenID Connect Core 1.0 §11
 	}
 	for k, v := range c.cfg.AuthorizeParams {
-		if !slices.Contains(reservedParams, k) && len(v) > 0 {
+		if !Reserved(k) && len(v) > 0 {
 			opts = append(opts, oauth2.SetAuthURLParam(k, v[0]))
 		}
 	}
 	return conf.AuthCodeURL(state, opts...)
 }
 
-// reservedParams are ours to set: the rest of a sign-in depends on them.
-var reservedParams = []string{
-	"client_id", "redirect_uri", "response_type", "response_mode", "state", "scope", "resource", "code_challenge", "code_challenge_method",
+// Reserved reports whether a parameter of the authorization request is ours to set: the rest of a sign-in depends on it.
+func Reserved(param string) bool {
+	switch param {
+	case "client_id", "redirect_uri", "response_type", "response_mode", "state", "scope", "resource", "code_challenge", "code_challenge_method":
+		return true
+	}
+	return false
 }
 
 // show announces a page and opens it in the browser.

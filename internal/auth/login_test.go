@@ -313,6 +313,25 @@ func TestClientCredentials(t *testing.T) {
 	w.wantCounts("token:client_credentials=2", "register=0", "authorize=0", "token:refresh_token=0")
 }
 
+// TestTokenEndpoint has a service know where its tokens are: it asks for no metadata, and authenticates as it was told to.
+func TestTokenEndpoint(t *testing.T) {
+	for _, method := range []string{"", authBasic, authPost} {
+		w := newWorld(t)
+		cfg := w.config(t.TempDir(), &browser{})
+		cfg.ClientCredentials, cfg.ClientID, cfg.ClientSecret, cfg.ClientAuthMethod = true, "service", "canary-secret", method
+		cfg.TokenEndpoint, cfg.Scope, cfg.IPv4 = w.URL+"/token?tenant=1", "read", true
+		mustCall(t, newClient(t, cfg), "x")
+		f := w.form("token:client_credentials")
+		if f.Get("resource") != w.URL+"/mcp" || f.Get("scope") != "read" || f.Get("tenant") != "1" {
+			t.Errorf("request: %v", f)
+		}
+		if basic := w.auth["token:client_credentials"] != ""; basic == (method == authPost) || (f.Get("client_secret") != "") != (method == authPost) {
+			t.Errorf("method %q: Authorization: %t, request %v", method, basic, f)
+		}
+		w.wantCounts("token:client_credentials=1", ".well-known/oauth-protected-resource/mcp=0", ".well-known/oauth-authorization-server=0")
+	}
+}
+
 func TestResourceOverrides(t *testing.T) {
 	w, dir := newWorld(t), t.TempDir()
 	cfg := w.config(dir, &browser{})

@@ -36,6 +36,9 @@ func (c *Client) preset(as *serverMetadata) (registration, bool) {
 				r.AuthMethod = authPost
 			}
 		}
+		if m := c.cfg.ClientAuthMethod; m != "" && (len(as.AuthMethods) == 0 || slices.Contains(as.AuthMethods, m)) {
+			r.AuthMethod = m
+		}
 		return r, true
 	case c.cfg.ClientMetadataURL != "" && as.DocumentSupported:
 		return registration{ClientID: c.cfg.ClientMetadataURL, AuthMethod: authNone}, true
