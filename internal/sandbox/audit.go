@@ -242,7 +242,7 @@ type auditPage struct {
 func (s *Server) serveAudit(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	p := auditPage{
-		pageHead: pageHead{"Audit log", "/audit", "http://" + r.Host, true},
+		pageHead: pageHead{"Audit log", "/audit", s.origin, true},
 		Person:   strings.TrimSpace(q.Get("person")),
 		Tool:     strings.TrimSpace(q.Get("tool")),
 		Actions:  []Action{},

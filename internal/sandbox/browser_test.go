@@ -77,6 +77,7 @@ func openTab(t *testing.T) *tab {
 	var attached struct{ SessionID string }
 	b.call("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
 	b.session = attached.SessionID
+	b.call("Emulation.setScrollbarsHidden", map[string]any{"hidden": true}, nil)
 	for _, domain := range []string{"Page", "Runtime", "Log"} {
 		b.call(domain+".enable", nil, nil)
 	}

@@ -36,8 +36,8 @@ var pageTemplates = sync.OnceValue(func() *template.Template {
 type pageHead struct {
 	Title  string
 	Path   string
-	Origin string // as the person knows it
-	Live   bool   // whether the page is loaded again and again
+	Origin string
+	Live   bool // whether the page is loaded again and again
 }
 
 func (s *Server) registerPages(mux *http.ServeMux) {
@@ -50,7 +50,7 @@ func (s *Server) registerPages(mux *http.ServeMux) {
 			h(w, r)
 		})
 	}
-	page("GET /{$}", func(w http.ResponseWriter, r *http.Request) { s.showLive(w, r, nil) })
+	page("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { s.showLive(w, nil) })
 	page("POST /control/page", s.controlPage)
 	page("GET /audit", s.serveAudit)
 	page("GET /data", s.showData)
@@ -165,10 +165,9 @@ type problem struct {
 }
 
 // showLive shows what goes on, and the person what is wrong with what they want, unless it is nil.
-func (s *Server) showLive(w http.ResponseWriter, r *http.Request, wrong *problem) {
-	origin := "http://" + r.Host // localhost is as good as an address, and guard has seen to it that it is one of ours
+func (s *Server) showLive(w http.ResponseWriter, wrong *problem) {
 	p := livePage{
-		pageHead: pageHead{"Now", "/", origin, true},
+		pageHead: pageHead{"Now", "/", s.origin, true},
 		Entry: fmt.Sprintf("{\"mcpServers\": {\"atlassian-sandbox\": {\n  \"command\": %s,\n  \"args\": [%s]\n}}}",
 			encode(cmp.Or(s.command, "atlassian-mcp")), encode(s.Endpoint("/v1/mcp"))),
 		Remote: fmt.Sprintf("{\"mcpServers\": {\"atlassian-sandbox\": {\n  \"type\": \"http\",\n  \"url\": %s\n}}}", encode(s.Endpoint("/v1/mcp"))),
@@ -280,7 +279,7 @@ func (s *Server) controlPage(w http.ResponseWriter, r *http.Request) {
 			err = s.SetFault(name, arg)
 		}
 		if err != nil {
-			s.showLive(w, r, &problem{name, arg, err})
+			s.showLive(w, &problem{name, arg, err})
 			return
 		}
 	default:
@@ -300,13 +299,13 @@ type dataPage struct {
 	Saved   bool
 }
 
-func newDataPage(r *http.Request, text, base string) dataPage {
-	return dataPage{pageHead: pageHead{"Data", "/data", "http://" + r.Host, false}, Text: text, Base: base}
+func (s *Server) newDataPage(text, base string) dataPage {
+	return dataPage{pageHead: pageHead{"Data", "/data", s.origin, false}, Text: text, Base: base}
 }
 
 func (s *Server) showData(w http.ResponseWriter, r *http.Request) {
 	data := s.org.Data()
-	p := newDataPage(r, string(data), version(data))
+	p := s.newDataPage(string(data), version(data))
 	p.Saved = r.FormValue("saved") == p.Base
 	draw(w, http.StatusOK, "data.html", p)
 }
@@ -326,7 +325,7 @@ func (s *Server) saveData(w http.ResponseWriter, r *http.Request) {
 	}
 	text := r.PostForm.Get("data")
 	now := version(s.org.Data())
-	p := newDataPage(r, text, now)
+	p := s.newDataPage(text, now)
 	status := http.StatusBadRequest
 	if r.PostForm.Get("base") != now { // an agent that writes between here and Replace is not noticed
 		p.Problem = "Not saved: the data has changed since you loaded it, by an agent or in another tab. Save again to overwrite that."
