@@ -123,7 +123,7 @@ func TestBatchCancelled(t *testing.T) {
 func TestBatchOpens(t *testing.T) {
 	bubble(t, "works", func(t *testing.T) {
 		s := newServer(t, nil)
-		c := start(t, s.config())
+		c := start(t, s.unhurried())
 		c.write(array(initialize, initialized, call(1, "x"), call(2, "x"), `7`))
 		c.wantBatch(welcomed, result(1, `{}`), result(2, `{}`), `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"not a JSON-RPC request, notification or response"}}`)
 		c.end()
@@ -132,7 +132,7 @@ func TestBatchOpens(t *testing.T) {
 	bubble(t, "cancelled", func(t *testing.T) {
 		ready := make(chan struct{})
 		s := newServer(t, script{"initialize": after(ready, session("s1"))})
-		c := start(t, s.config())
+		c := start(t, s.unhurried())
 		c.write(array(initialize, initialized, call(1, "x"), call(2, "x")), cancelled(2), array(cancelled(1)))
 		synctest.Wait()
 		close(ready)
@@ -142,7 +142,7 @@ func TestBatchOpens(t *testing.T) {
 	})
 	bubble(t, "fails", func(t *testing.T) {
 		s := newServer(t, script{"x": status(500, ""), "initialize": status(500, "")})
-		c := start(t, s.config())
+		c := start(t, s.unhurried())
 		c.write(array(initialize, initialized, call(1, "x"), call(2, "x")))
 		failed := `"error":{"code":-31000,"message":"server answered 500 Internal Server Error","data":{"source":"atlassian-mcp","status":500}}}`
 		c.wantBatch(`{"jsonrpc":"2.0","id":0,`+failed, `{"jsonrpc":"2.0","id":1,`+failed, `{"jsonrpc":"2.0","id":2,`+failed)

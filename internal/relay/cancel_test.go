@@ -78,7 +78,7 @@ func TestCancelOpening(t *testing.T) {
 		c.want(welcomed, result(2, `{}`))
 		c.quiet()
 		s.count("x", 1)
-		s.count("notifications/cancelled", 1) // of initialize, which can't be cancelled but by the server's will
+		s.count("notifications/cancelled", 0) // not of initialize either, which can't be cancelled
 		c.end()
 	})
 }
@@ -187,13 +187,13 @@ func TestCancelFirst(t *testing.T) {
 		for how, silent := range map[string]reply{"hangs": hang, "hangs inside": stall(200, "application/json"), "one byte": raw("H"), "500": stall(500, "")} {
 			bubble(t, name+" "+how, func(t *testing.T) {
 				s := newServer(t, script{mustParse(t, first).Method: silent})
-				c := start(t, s.config())
+				c := start(t, s.unhurried())
 				c.write(first)
 				time.Sleep(time.Second)
 				c.write(cancelled(`"d"`))
 				time.Sleep(time.Hour)
 				c.quiet()
-				c.write(initialize, initialized, call(1, "ping"))
+				c.write(initialize, initialized, call(1, "x"))
 				c.want(welcomed, result(1, `{}`))
 				c.end()
 				s.count(mustParse(t, first).Method, 1)

@@ -41,7 +41,7 @@ func TestFallback(t *testing.T) {
 			for _, transport := range []remote.Transport{"", remote.HTTPFirst} {
 				bubble(t, place+" after "+name+" "+string(transport), func(t *testing.T) {
 					s := newServer(t, merge(stream, script{"/mcp initialize": refused, "/messages x": onStream(result("$ID", `{}`))}))
-					cfg := s.config()
+					cfg := s.unhurried()
 					cfg.Remote.Transport = transport
 					c := start(t, cfg)
 					c.write(initialize, initialized, call(1, "x"))
@@ -56,7 +56,7 @@ func TestFallback(t *testing.T) {
 			}
 			bubble(t, "http-only after "+name, func(t *testing.T) {
 				s := newServer(t, merge(stream, script{"/mcp initialize": refused}))
-				cfg := s.config()
+				cfg := s.unhurried()
 				cfg.Remote.Transport = remote.HTTPOnly
 				c := start(t, cfg)
 				c.write(initialize)
@@ -70,7 +70,7 @@ func TestFallback(t *testing.T) {
 	for name, modern := range modernErrors {
 		bubble(t, name, func(t *testing.T) {
 			s := newServer(t, merge(all, script{"/mcp initialize": modern}))
-			c := start(t, s.config())
+			c := start(t, s.unhurried())
 			c.write(initialize)
 			if line := c.next(); !strings.Contains(line, `"id":0`) || !strings.Contains(line, `"message":"m"`) {
 				t.Errorf("client got %s", line)
@@ -88,7 +88,7 @@ func TestFallback(t *testing.T) {
 	} {
 		bubble(t, name, func(t *testing.T) {
 			s := newServer(t, merge(all, script{"/mcp initialize": refused}))
-			c := start(t, s.config())
+			c := start(t, s.unhurried())
 			c.write(initialize)
 			c.wantError("0", -31000, map[bool]string{false: "who?"}[name == "202" || name == "broken"])
 			c.end()
@@ -123,7 +123,7 @@ func TestFallbackFails(t *testing.T) {
 	} {
 		bubble(t, name, func(t *testing.T) {
 			s := newServer(t, script{"initialize": status(404, "not here"), "GET": get})
-			c := start(t, s.config())
+			c := start(t, s.unhurried())
 			began := time.Now()
 			c.write(initialize)
 			c.wantError("0", -31000, `"status":404,"text":"not here"`)
@@ -160,7 +160,7 @@ func TestFallbackOther(t *testing.T) {
 	} {
 		bubble(t, test.name, func(t *testing.T) {
 			s := newServer(t, test.script)
-			cfg := s.config()
+			cfg := s.unhurried()
 			cfg.Remote.Transport = test.transport
 			c := start(t, cfg)
 			c.write(initialize)

@@ -110,7 +110,7 @@ func TestDiscoverFails(t *testing.T) {
 	} {
 		bubble(t, name, func(t *testing.T) {
 			s := newServer(t, script{"server/discover": test.reply})
-			c := start(t, s.config())
+			c := start(t, s.unhurried())
 			c.write(discover)
 			c.wantError(`"d"`, test.code, test.text)
 			wantPaths(t, s, "POST /mcp")

@@ -1,12 +1,17 @@
 // Package relay copies messages between a client on standard input and output and a session with a remote server.
 //
-//	in ──line──▶ read ─▶ loop ─▶ Dial (first request) or Conn.Send ─▶ server
-//	                      │ what is no message, what can't be sent
+//	in ──line──▶ read ─▶ loop ─▶ Conn.Send ─────────────────▶ server
+//	                      │  ╲
+//	                      │   held until there is a session ─▶ Dial      dial.go
+//	                      │   or for as long as may be, then answered    handshake.go
+//	                      │   by what a person is to do, if one must     signin.go
 //	                      ▼
 //	out ◀─line──────── answer
-//	out ◀─line──────── copy ◀─ Conn.Receive ◀────────────────────────── server
+//	out ◀─line──────── copy ◀─ Conn.Receive ◀──────────────────── server
 //
-// loop is the only one to know whether there is a session, and never waits for anything else. What comes before there is one is held.
+// loop is the only one to know whether there is a session, and never waits for anything else. Hosts wait for the answer to initialize for a second
+// or a few, so a client whose server takes longer is answered here, from what the server said last time or in general terms, and gets the session later: it
+// is told then that all lists have changed.
 package relay
 
 import (
@@ -26,6 +31,14 @@ import (
 type Config struct {
 	Remote remote.Config
 	Report func(error) // told of each failure to open a session, for the person at the terminal; nil means nobody
+
+	Started      time.Time                    // when the host began to wait for the answer to initialize; zero means when Run is called
+	Recall       func(context.Context) Memory // returns what was remembered of the server; it may take its time; nil means nothing
+	Remember     func(Memory)                 // keeps that for the next process; nil means not to
+	Capabilities []byte                       // what the server can do, in JSON, for a client that is answered before anybody has asked it; nil means everything
+	Version      string                       // of this program, for the same
+	Transient    func(error) bool             // whether a failure to open a session may be over by itself; nil means [remote.Transient]
+	SignIn       *SignIn                      // how a person is asked to sign in; nil means that none can
 
 	// HungUp is closed when nobody can write to the input any more. It is for when the input is not read, because too much is waiting;
 	// at other times its end is what counts. Nil means that this can't be told.
@@ -52,8 +65,9 @@ const (
 
 // Run relays messages until in reaches its end or ctx is done, and returns nil; or until out can't be written, and returns that error.
 //
-// The first request opens the session. If that fails, the client gets the reason as its answer, and its next message opens the
-// session anew. After the end of in, answers that are still to come get 1.5 s. When Run returns, the session is over, and nothing of it is left
+// The first request opens the session. If that fails for good, the client gets the reason as its answer, and its next message opens the
+// session anew. If it takes its time, initialize is answered here, 500 ms after cfg.Started with what cfg.Recall returns or else after 2 s, and every
+// other request waits for the session for cfg.Remote.HandshakeTimeout. After the end of in, answers that are still to come get 1.5 s. When Run returns, the session is over, and nothing of it is left
 // but the goroutine that reads in: nothing can interrupt a read of standard input, and the process is about to end.
 func Run(ctx context.Context, in io.Reader, out io.Writer, cfg Config) error {
 	if cfg.Report == nil {
@@ -62,6 +76,15 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, cfg Config) error {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Started.IsZero() {
+		cfg.Started = time.Now()
+	}
+	if cfg.Remote.HandshakeTimeout == 0 {
+		cfg.Remote.HandshakeTimeout = handshakeTimeout
+	}
+	if cfg.Transient == nil {
+		cfg.Transient = remote.Transient
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r := &relay{
@@ -69,9 +92,12 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, cfg Config) error {
 		ctx:     ctx,
 		stop:    cancel,
 		out:     jsonrpc.NewWriter(out),
-		opened:  make(chan opening, 1),
 		answers: make(chan []jsonrpc.Message),
 	}
+	r.opened = make(chan opening)
+	r.hand.recalled = make(chan Memory)
+	r.person.asked, r.person.looked, r.person.elicited = make(chan error), make(chan struct{}), make(map[string]string)
+	r.cfg.Remote.Answer = r.instead
 	r.tasks.Go(r.answer)
 	lines := make(chan line)
 	go read(ctx, jsonrpc.NewReader(in, cfg.Remote.MaxMessage), lines)
@@ -79,9 +105,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, cfg Config) error {
 
 	err := r.cause()
 	cancel(nil)
-	if r.dialing != nil {
-		r.conn = (<-r.opened).conn
-	}
+	r.dials.Wait()
 	if r.conn != nil {
 		r.conn.Close()
 	}
@@ -121,13 +145,7 @@ func read(ctx context.Context, in *jsonrpc.Reader, lines chan<- line) {
 	}
 }
 
-// An opening is the outcome of remote.Dial.
-type opening struct {
-	conn remote.Conn
-	err  error
-}
-
-// A relay is the state of Run. It is loop's alone, but for out, answers and batches.
+// A relay is the state of Run. It is loop's alone, but for out, answers, batches and what is atomic.
 type relay struct {
 	cfg   Config
 	ctx   context.Context
@@ -136,21 +154,23 @@ type relay struct {
 	out   *jsonrpc.Writer
 
 	conn    remote.Conn            // nil until there is a session
-	dialing *dialing               // nil if no session is being opened
-	opened  chan opening           // from dial
 	written chan struct{}          // closed when everything has been received and written; nil without conn
-	held    []jsonrpc.Message      // what waits for the session, or for room in it
+	held    []waiting              // what waits for the session, or for room in it
 	bytes   int                    // length of held
+	ended   bool                   // the input has: nobody will ask for anything more
 	replies []jsonrpc.Message      // answers of our own that wait to be written
 	answers chan []jsonrpc.Message // takes them to be written
 	batches batches
+
+	opener        // dial.go
+	hand   hand   // handshake.go
+	person person // signin.go
 }
 
-// A dialing is an attempt to open a session.
-type dialing struct {
-	first     jsonrpc.Message
-	cancel    context.CancelFunc
-	abandoned bool // the client has cancelled first
+// A waiting message is one that is held.
+type waiting struct {
+	jsonrpc.Message
+	since time.Time // when it was read
 }
 
 // loop takes lines, and brings forward what waits, until it is time to end. It waits for nothing else, so that whatever hangs, the end
@@ -162,7 +182,10 @@ func (r *relay) loop(lines <-chan line) (grace time.Duration) {
 		lines = nil
 		deadline = time.Now().Add(drainTimeout)
 		ended = time.After(drainTimeout)
+		r.end()
 	}
+	alarm := time.NewTimer(time.Hour)
+	defer alarm.Stop()
 	var closing, drained bool // of conn, after the end of the input
 	var gone, progress bool   // nobody can write to the input any more, and whether it has been read since
 	for {
@@ -192,6 +215,11 @@ func (r *relay) loop(lines <-chan line) (grace time.Duration) {
 		if len(r.replies) > 0 {
 			answers = r.answers
 		}
+		var due <-chan time.Time
+		if at := r.due(); !at.IsZero() {
+			alarm.Reset(time.Until(at))
+			due = alarm.C
+		}
 		select {
 		case l := <-input:
 			progress = true
@@ -207,6 +235,17 @@ func (r *relay) loop(lines <-chan line) (grace time.Duration) {
 			r.replies = nil
 		case o := <-r.opened:
 			r.open(o)
+		case <-due:
+			r.expire(time.Now())
+		case m := <-r.hand.recalled:
+			r.recall(m)
+		case <-r.person.changed(r.cfg.SignIn):
+			r.personChanged()
+			r.resume()
+		case err := <-r.person.asked:
+			r.signInEnded(err)
+		case <-r.person.looked:
+			r.person.looking = false
 		case <-room:
 		case <-r.written:
 			r.written, drained = nil, true
@@ -281,7 +320,7 @@ func invalid(m jsonrpc.Message) jsonrpc.Message {
 	return jsonrpc.ErrorResponse(m.ID, jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "not a JSON-RPC request, notification or response"})
 }
 
-// send gives m to the session, opens one with it, or keeps it until there is one and it has room.
+// send gives m to the session, or keeps it until there is one and it has room.
 func (r *relay) send(m jsonrpc.Message) {
 	if answer, ok := r.batches.cancel(m); ok {
 		r.reply(answer)
@@ -289,99 +328,67 @@ func (r *relay) send(m jsonrpc.Message) {
 	if id, ok := m.Cancels(); ok && r.unsend(id) {
 		return
 	}
+	if r.ours(m) {
+		return
+	}
 	waiting := len(r.held) > 0 && m.Kind != jsonrpc.Response && m.Method != "notifications/cancelled" // the others go ahead
 	switch {
-	case r.conn != nil && !waiting && r.conn.Send(m):
-	case r.conn != nil, r.dialing != nil:
-		r.held = append(r.held, m)
-		r.bytes += len(m.Raw)
-	case m.Kind == jsonrpc.Request:
-		ctx, cancel := context.WithCancel(r.ctx)
-		r.dialing = &dialing{first: m, cancel: cancel}
-		r.tasks.Go(func() {
-			conn, err := remote.Dial(ctx, r.cfg.Remote, m)
-			r.opened <- opening{conn, err}
-		})
-	default:
-		r.cfg.Log.Debug("message dropped: there is no session", "kind", m.Kind.String(), "method", m.Method)
+	case r.conn == nil:
+		r.await(m)
+	case waiting || !r.conn.Send(m):
+		r.hold(m)
 	}
+	if m.Method == "notifications/initialized" {
+		r.hand.ready = true
+		r.announce()
+	}
+}
+
+// hold keeps m until there is a session, or room in it.
+func (r *relay) hold(m jsonrpc.Message) {
+	r.held = append(r.held, waiting{m, time.Now()})
+	r.bytes += len(m.Raw)
 }
 
 // flush gives the session what has been held, as far as it takes it.
 func (r *relay) flush() {
-	for r.conn != nil && len(r.held) > 0 && r.conn.Send(r.held[0]) {
+	for r.conn != nil && len(r.held) > 0 && r.conn.Send(r.held[0].Message) {
 		r.unhold(0)
 	}
 }
 
 // unhold removes one of the messages that are held.
-func (r *relay) unhold(i int) jsonrpc.Message {
+func (r *relay) unhold(i int) waiting {
 	m := r.held[i]
 	r.bytes -= len(m.Raw)
 	r.held = slices.Delete(r.held, i, i+1)
 	return m
 }
 
-// unsend cancels a request that no session has yet. It returns false if there is no such request.
+// unsend cancels a request that no session has yet, or none is to have. It returns false if there is no such request.
 func (r *relay) unsend(id jsonrpc.ID) bool {
 	is := func(m jsonrpc.Message) bool { return m.Kind == jsonrpc.Request && m.ID.Key() == id.Key() }
-	if d := r.dialing; d != nil && is(d.first) && d.first.Method != "initialize" && !d.abandoned {
-		d.abandoned = true
-		d.cancel()
+	if d := r.dialing; d != nil && d.first.Method != "initialize" && is(d.first.Message) {
+		r.abandon()
+		r.hand.discover = waiting{}
+		r.dial(false)
 		return true
 	}
-	if i := slices.IndexFunc(r.held, is); i >= 0 {
+	if i := slices.IndexFunc(r.held, func(m waiting) bool { return is(m.Message) }); i >= 0 {
 		r.unhold(i)
+		return true
+	}
+	if i := slices.IndexFunc(r.person.asking, func(a *ask) bool { return is(a.m) }); i >= 0 {
+		r.person.asking = slices.Delete(r.person.asking, i, i+1)
 		return true
 	}
 	return false
 }
 
-// open takes the outcome of dialing.
-func (r *relay) open(o opening) {
-	d := r.dialing
-	r.dialing = nil
-	d.cancel()
-	var failed *remote.OpenError
-	switch {
-	case d.abandoned && o.conn != nil:
-		o.conn.Close() // with the answer in it, which the client doesn't want any more
-	case d.abandoned:
-	case errors.As(o.err, &failed):
-		r.answerInBatch(failed.Answer)
-		if failed.Err != nil && r.ctx.Err() == nil {
-			r.cfg.Report(failed.Err)
-			r.failHeld(failed.Answer)
-		}
-	default:
-		r.conn = o.conn
-		r.written = make(chan struct{})
-		r.tasks.Go(r.copy)
-		return
-	}
-	held := r.held
-	r.held, r.bytes = nil, 0
-	for _, m := range held {
-		r.send(m)
-	}
-}
-
-// failHeld answers the requests that have waited for a session which could not be opened, up to the next that begins one. Each would
-// only wait for the same thing again.
-func (r *relay) failHeld(failure jsonrpc.Message) {
-	for len(r.held) > 0 {
-		if m := r.held[0]; m.Method == "initialize" || m.Method == "server/discover" {
-			return
-		}
-		if m := r.unhold(0); m.Kind == jsonrpc.Request {
-			r.answerInBatch(failure.WithID(m.ID))
-		}
-	}
-}
-
-// copy writes what the session says until there is no more.
-func (r *relay) copy() {
+// copy writes what the session has said already, and what it says until there is no more.
+func (r *relay) copy(early []jsonrpc.Message) {
 	defer close(r.written)
+	r.write(r.batches.collect(early)...)
 	for {
 		messages, err := r.conn.Receive(r.ctx)
 		if err != nil {
@@ -391,7 +398,7 @@ func (r *relay) copy() {
 	}
 }
 
-// reply has m, an answer of our own, written.
+// reply has m, which is our own, written.
 func (r *relay) reply(m jsonrpc.Message) { r.replies = append(r.replies, m) }
 
 // answerInBatch has m written, in the array of its batch if it has one.

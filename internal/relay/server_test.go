@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/relay"
@@ -101,6 +102,15 @@ func (s *server) config() relay.Config {
 		Do:        remote.NewClient(transport).Do,
 		UserAgent: "atlassian-mcp/1",
 	}}
+}
+
+// unhurried returns what relays to s for a host that waits for the server as long as it takes, and takes any failure for final: initialize gets what
+// the server says, or what has become of it.
+func (s *server) unhurried() relay.Config {
+	cfg := s.config()
+	cfg.Started = time.Now().Add(24 * time.Hour)
+	cfg.Transient = func(error) bool { return false }
+	return cfg
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {

@@ -1,0 +1,74 @@
+package relay
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+)
+
+// A Memory is what a server has said before, of which it will most likely say the same again.
+type Memory struct {
+	Legacy  bool                       `json:"legacy"`  // it didn't know server/discover, as no server does before MCP 2026-07-28
+	Answers map[string]json.RawMessage `json:"answers"` // to initialize, by the protocol version that was asked for
+}
+
+// remind has the memory looked for, side by side with what is going on. It returns true if that has been done.
+func (r *relay) remind() bool {
+	switch {
+	case r.cfg.Recall == nil:
+		r.hand.known = true
+	case !r.hand.looking:
+		r.hand.looking = true
+		r.tasks.Go(func() {
+			m := r.cfg.Recall(r.ctx)
+			select {
+			case r.hand.recalled <- m:
+			case <-r.ctx.Done():
+			}
+		})
+	}
+	return r.hand.known
+}
+
+// recall takes what was remembered.
+func (r *relay) recall(m Memory) {
+	if !r.hand.known {
+		r.hand.known, r.hand.memory = true, m
+		for _, lesson := range r.hand.lessons {
+			r.learn(lesson)
+		}
+	}
+	if r.hand.recalling {
+		r.hand.recalling = false
+		if m.Legacy {
+			r.forgoDiscover()
+		}
+		r.dial(false)
+	}
+	if first := r.hand.initialize; !r.hand.deadline.IsZero() && r.hand.memory.Answers[askedVersion(first.Message)] != nil {
+		r.hand.deadline = r.timeToAnswer(first, knownTimeout)
+	}
+}
+
+// learn changes the memory.
+func (r *relay) learn(lesson func(*Memory)) {
+	if !r.hand.known {
+		r.hand.lessons = append(r.hand.lessons, lesson)
+		return
+	}
+	m := Memory{r.hand.memory.Legacy, maps.Clone(r.hand.memory.Answers)}
+	lesson(&m)
+	if m.Legacy == r.hand.memory.Legacy && maps.EqualFunc(m.Answers, r.hand.memory.Answers, sameJSON) {
+		return
+	}
+	r.hand.memory = m
+	if r.cfg.Remember != nil {
+		r.tasks.Go(func() { r.cfg.Remember(m) })
+	}
+}
+
+// sameJSON reports whether a and b are the same but for white space.
+func sameJSON(a, b json.RawMessage) bool {
+	var x, y bytes.Buffer
+	return json.Compact(&x, a) == nil && json.Compact(&y, b) == nil && bytes.Equal(x.Bytes(), y.Bytes())
+}
