@@ -126,7 +126,7 @@ func (r *relay) expireSignIn(now time.Time) {
 	for len(p.asking) > 0 && !now.Before(p.asking[0].until) {
 		a := p.asking[0]
 		p.asking = p.asking[1:]
-		r.answerInBatch(toolResult(a.m, "Nobody has signed in yet. "+r.invitation()+" Then call sign_in again.", false))
+		r.answerInBatch(toolResult(a.m, "Nobody has signed in yet. Call sign_in again to go on waiting. "+r.invitation(), false))
 	}
 	if at := p.lookAt; !at.IsZero() && !p.looking && !now.Before(at) {
 		p.lookAt = now.Add(lookEvery)
@@ -241,9 +241,9 @@ func (r *relay) invitation() string { return invitation(r.person.page) }
 
 func invitation(page string) string {
 	if page == "" {
-		return "The tool sign_in opens the page to sign in."
+		return "The tool sign_in shows the user the page to sign in on."
 	}
-	return "Ask the user to open this page and sign in: " + page + "."
+	return "The user signs in on this page: " + page
 }
 
 // instead answers a request that came to nothing in an open session, if that is for want of a person. It is remote.Config's, so it must not touch what
@@ -269,7 +269,7 @@ func withoutPerson(m jsonrpc.Message, page string) jsonrpc.Message {
 	case "tools/list":
 		return success(m, tools(m))
 	case "tools/call":
-		return toolResult(m, "This tool needs the user to sign in. "+invitation(page)+" Or call the tool sign_in. Then repeat this call.", true)
+		return toolResult(m, "This tool needs the user to sign in: call the tool sign_in, then repeat this call. "+invitation(page), true)
 	}
 	return failure(m, "sign-in needed. "+invitation(page), page)
 }
