@@ -38,6 +38,9 @@ const relayExample = `  atlassian-mcp
   atlassian-mcp authv2 --profile work
   atlassian-mcp https://example.com/mcp --header "Authorization: Bearer ${TOKEN}"`
 
+// started is when the process was, as nearly as it can tell. Some hosts count from there.
+var started = time.Now()
+
 // relayFlags are the flags of the bare command.
 type relayFlags struct {
 	serverFlags
@@ -164,15 +167,25 @@ func (f *relayFlags) config(cmd *cobra.Command, args []string, log *slog.Logger)
 			Hint:             hint,
 			Log:              log,
 		},
-		Log: log,
+		Started:      started,
+		Capabilities: atlassian.Capabilities(server.url),
+		Version:      buildVersion(),
+		Transient:    mayPass,
+		Log:          log,
 	}
-	user := &signer{cfg: signIn}
+	user := newSigner(signIn, time.Duration(f.handshakeTimeout))
+	known := &memory{server: server.url, profile: f.profile, account: user.account, log: log}
+	cfg.Recall, cfg.Remember = known.recall, known.remember
 	if server.header.Get("Authorization") != "" { // then who the user is has been said
+		known.account = func(context.Context) (string, error) { return "", nil }
 		cfg.Remote.Do = withoutURL(server.client.Do)
 		return cfg, user, nil
 	}
 	cfg.Remote.Do = withoutURL(user.Do)
 	cfg.Remote.Waiting = auth.Interactive
+	if !signIn.ClientCredentials && signIn.Authorization == "" {
+		cfg.SignIn = user.person()
+	}
 	return cfg, user, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -163,74 +162,4 @@ func renewer(cmd *cobra.Command, server *url.URL, store *keychain.Store) func() 
 var renewFlags = map[string]bool{
 	"profile": true, "resource": true, "scope": true, "client-id": true, "client-metadata-url": true,
 	"allow-http": true, "ca-cert": true, "connect-timeout": true, "log-file": true,
-}
-
-// A signer sends requests as the user: with an API token that is kept for the server, or else as auth.Client does. Which of the two is found
-// out by the first request, since a keychain may take its time.
-type signer struct {
-	cfg auth.Config
-
-	mu     sync.Mutex // guards client
-	client *auth.Client
-}
-
-// Do is remote.Config's.
-func (s *signer) Do(req *http.Request) (*http.Response, error) {
-	client, err := s.get(req.Context())
-	if err != nil {
-		return nil, err
-	}
-	return client.Do(req)
-}
-
-// get returns the client, which it makes if there is none yet.
-func (s *signer) get(ctx context.Context) (*auth.Client, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.client != nil {
-		return s.client, nil
-	}
-	cfg := s.cfg
-	if cfg.Authorization == "" && atlassian.TakesAPIToken(cfg.Server) {
-		token, err := storedToken(ctx, cfg.Store, tokenKey(cfg.Server, cfg.Profile))
-		if err != nil {
-			return nil, err
-		}
-		cfg.Authorization = token.authorization()
-	}
-	s.client = auth.New(cfg)
-	return s.client, nil
-}
-
-// Leave stops waiting for a person who has a page to sign in on: whoever asked is gone. The page stays, for the next process. What needs nobody,
-// such as a renewal, goes on.
-func (s *signer) Leave() {
-	if !s.mu.TryLock() {
-		return // there is no client yet, and nobody who reads the input may wait for a keychain
-	}
-	defer s.mu.Unlock()
-	if s.client != nil && s.client.Page() != "" {
-		go s.client.Close() // Close waits for the same
-	}
-}
-
-// closeGrace is how long the end of the program waits for the client to end. A call of the keychain's can't be interrupted and may
-// wait for a person; what it is about is either stored or not, whether the program ends before or after it.
-const closeGrace = 50 * time.Millisecond
-
-// Close ends the client.
-func (s *signer) Close() {
-	closed := make(chan struct{})
-	go func() {
-		defer close(closed)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.client != nil {
-			s.client.Close()
-		}
-	}()
-	select {
-	case <-closed:
-	case <-time.After(closeGrace):
-	}
 }
