@@ -11,7 +11,7 @@ import (
 var discardLog = log.New(io.Discard, "", 0)
 
 // fakeMCP is an MCP server (Streamable HTTP, 2025-11-25, without sessions). It tells in its
-// answer to initialize, as the instructions, which User-Agent and X-Key it got. A tools/call
+// answer to initialize, as the instructions, and in that to tools/list which User-Agent and X-Key it got. A tools/call
 // hangs until the client gives up.
 func fakeMCP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
@@ -27,6 +27,7 @@ func fakeMCP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
+	who := strings.Join([]string{r.Header.Get("User-Agent"), r.Header.Get("X-Key")}, " ")
 	switch {
 	case m.ID == nil:
 		w.WriteHeader(http.StatusAccepted)
@@ -35,7 +36,11 @@ func fakeMCP(w http.ResponseWriter, r *http.Request) {
 			"protocolVersion": "2025-11-25",
 			"capabilities":    map[string]any{"tools": map[string]any{}},
 			"serverInfo":      map[string]any{"name": "fake", "version": "1"},
-			"instructions":    strings.Join([]string{r.Header.Get("User-Agent"), r.Header.Get("X-Key")}, " "),
+			"instructions":    who,
+		}})
+	case m.Method == "tools/list":
+		json.NewEncoder(w).Encode(map[string]any{"jsonrpc": "2.0", "id": m.ID, "result": map[string]any{
+			"tools": []any{map[string]any{"name": "who", "inputSchema": map[string]any{"type": "object"}, "description": who}},
 		}})
 	case m.Method == "tools/call":
 		<-r.Context().Done()

@@ -59,8 +59,8 @@ func TestScript(t *testing.T) {
 const initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"ide","version":"1"}}}`
 
 // playIDE is a command for the scripts: it starts the program that its arguments name as an MCP
-// client would, sends it initialize, prints what it answers, and closes its standard input
-// only then. It says on standard error how the program ended.
+// client would, sends it initialize and then asks for the tools, prints what it answers, and closes
+// its standard input only then. It says on standard error how the program ended.
 func playIDE() {
 	cmd := exec.Command(os.Args[1], os.Args[2:]...)
 	cmd.Stderr = os.Stderr
@@ -74,6 +74,14 @@ func playIDE() {
 	answers := bufio.NewReader(stdout)
 	answer, _ := answers.ReadString('\n')
 	fmt.Print(answer)
+	if strings.Contains(answer, `"result":`) {
+		fmt.Fprintln(stdin, `{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+		fmt.Fprintln(stdin, `{"jsonrpc":"2.0","id":2,"method":"tools/list"}`)
+		for answer != "" && !strings.Contains(answer, `"id":2`) {
+			answer, _ = answers.ReadString('\n')
+			fmt.Print(answer)
+		}
+	}
 	stdin.Close()
 	io.Copy(os.Stdout, answers)
 	cmd.Wait()

@@ -141,8 +141,9 @@ func (r *relay) open(o opening) {
 func (r *relay) refused(d *dialing, failed *remote.OpenError) {
 	r.failure = failed
 	byPerson := r.byPerson(failed)
-	if failed.Err != nil && !byPerson && r.ctx.Err() == nil {
-		r.cfg.Report(failed.Err)
+	r.personChanged()
+	if failed.Err != nil && !(byPerson && (r.person.page != "" || d.quiet.Load())) && r.ctx.Err() == nil {
+		r.cfg.Report(failed.Err) // unless the person knows, or nobody has asked
 	}
 	if !opens(d.first.Message) {
 		// It may have been carried out, and nothing else can begin this session: the client is told what became of it.
@@ -153,11 +154,12 @@ func (r *relay) refused(d *dialing, failed *remote.OpenError) {
 	switch {
 	case r.ended, !byPerson && (failed.Err == nil || !r.cfg.Transient(failed.Err)):
 		r.refuse(d.first.Message, failed)
-	case byPerson:
-		r.personChanged()
-		if r.fresh || !r.person.needed {
-			r.failures++
-			r.retryAt = time.Now().Add(r.pause()) // for who has come meanwhile
+	case byPerson && r.person.needed:
+		switch {
+		case d.quiet.Load() && r.fresh:
+			r.dial(false)
+		case !d.quiet.Load() && r.person.page == "":
+			r.failHeld() // nobody is being asked, so nothing is worth waiting for
 		}
 	default:
 		r.failures++

@@ -326,7 +326,8 @@ func (r *relay) lack(m jsonrpc.Message) {
 	case m.Method == "server/discover":
 		r.answerInBatch(unknownMethod(m))
 	case r.person.needed && (!ok || r.person.page != "" || r.byPerson(failed)):
-		r.answerInBatch(r.withoutPerson(m))
+		r.person.offered.Store(true)
+		r.answerInBatch(withoutPerson(m, r.person.page, r.failure))
 	case ok:
 		r.answerInBatch(failed.Answer.WithID(m.ID))
 	default:

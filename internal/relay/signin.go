@@ -255,23 +255,22 @@ func (r *relay) instead(m jsonrpc.Message, err error) (jsonrpc.Message, bool) {
 	page, _ := r.cfg.SignIn.State()
 	r.person.stale.Store(true)
 	r.person.offered.Store(true)
-	return withoutPerson(m, page), true
+	return withoutPerson(m, page, err), true
 }
 
-// withoutPerson answers a request that only a person's action would help.
-func (r *relay) withoutPerson(m jsonrpc.Message) jsonrpc.Message {
-	r.person.offered.Store(true)
-	return withoutPerson(m, r.person.page)
-}
-
-func withoutPerson(m jsonrpc.Message, page string) jsonrpc.Message {
+// withoutPerson answers a request that only a person's action would help. err says why, if it is not nil.
+func withoutPerson(m jsonrpc.Message, page string, err error) jsonrpc.Message {
+	text := "."
+	if err != nil && page == "" {
+		text = " (" + err.Error() + ")."
+	}
 	switch m.Method {
 	case "tools/list":
 		return success(m, tools(m))
 	case "tools/call":
-		return toolResult(m, "This tool needs the user to sign in: call the tool sign_in, then repeat this call. "+invitation(page), true)
+		return toolResult(m, "This tool needs the user to sign in"+text+" Call the tool sign_in, then repeat this call. "+invitation(page), true)
 	}
-	return failure(m, "sign-in needed. "+invitation(page), page)
+	return failure(m, "the user has to sign in"+text+" "+invitation(page), page)
 }
 
 // tools returns the list of tools that there is without a session.

@@ -340,6 +340,42 @@ func TestSignInModern(t *testing.T) {
 	})
 }
 
+// TestSignInDenied has a person who says no, after which nobody is asked until somebody wants to be. Requests don't wait for that.
+func TestSignInDenied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := newServer(t, script{"initialize": body(result("$ID", able))}), newPerson()
+		cfg := p.config(s.config())
+		do := cfg.Remote.Do
+		denied := true
+		cfg.Remote.Do = func(req *http.Request) (*http.Response, error) {
+			if denied {
+				p.edit(func() { p.needed = true })
+				return nil, fmt.Errorf("%w: the user said no", errPerson)
+			}
+			return do(req)
+		}
+		reports := 0
+		cfg.Report = func(error) { reports++ }
+		c := start(t, cfg)
+		began := time.Now()
+		c.write(initialize, initialized, call(1, "tools/list"))
+		c.wantGuess("2025-06-18")
+		c.wantTools(1)
+		c.write(call(2, "tools/call"))
+		c.wantText(2, true, "the user said no")
+		c.write(call(3, "prompts/list"))
+		c.wantError("3", -31000, "the user said no")
+		wantAt(t, began, 0)
+		if reports == 0 {
+			t.Error("nobody was told")
+		}
+		denied = false
+		p.signIn()
+		c.wantAll(changed("tools"), changed("prompts"))
+		c.end()
+	})
+}
+
 // TestSignInQuiet reaches a server again for which nobody waits. No person is to be bothered then.
 func TestSignInQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
