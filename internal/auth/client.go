@@ -291,6 +291,9 @@ func (c *Client) accepted(g *grant, status int) {
 		return
 	}
 	c.mu.Lock()
+	if c.needed && c.grant == g && c.flight == nil { // by a request for more than g, which has come to nothing
+		defer c.setNeeded(false)
+	}
 	defer c.mu.Unlock()
 	if c.untried == g.AccessToken {
 		c.untried = ""

@@ -126,6 +126,11 @@ func (r *relay) open(o opening) {
 	d.quiet.Store(false) // what is sent in the session is sent because somebody waits for it
 	r.conn, r.failure, r.failures = o.conn, nil, 0
 	r.written = make(chan struct{})
+	if first := r.hand.initialize; !opens(d.first.Message) && first.Raw != nil {
+		r.hand.initialize, r.hand.deadline = waiting{}, time.Time{}
+		r.held = slices.Insert(r.held, 0, first)
+		r.bytes += len(first.Raw)
+	}
 	switch d.first.Method {
 	case "initialize":
 		o.early = r.welcome(o.early)

@@ -111,6 +111,12 @@ func askedVersion(initialize jsonrpc.Message) string {
 	return version
 }
 
+// unanswered reports whether the client's initialize is to be answered here if the server doesn't. A client that has begun with something else before
+// gets the session that this leads to.
+func (r *relay) unanswered() bool {
+	return !r.hand.deadline.IsZero() && (r.dialing == nil || opens(r.dialing.first.Message))
+}
+
 // greet answers the client's initialize in place of the server.
 func (r *relay) greet() {
 	first := r.hand.initialize.Message
@@ -247,7 +253,9 @@ func (r *relay) due() (at time.Time) {
 	if r.conn != nil {
 		return at
 	}
-	sooner(r.hand.deadline)
+	if r.unanswered() {
+		sooner(r.hand.deadline)
+	}
 	if r.hand.discover.Raw != nil {
 		sooner(r.timeToAnswer(r.hand.discover, knownTimeout))
 	}
@@ -267,7 +275,7 @@ func (r *relay) expire(now time.Time) {
 	if r.conn != nil {
 		return
 	}
-	if at := r.hand.deadline; !at.IsZero() && !now.Before(at) {
+	if r.unanswered() && !now.Before(r.hand.deadline) {
 		r.greet()
 	}
 	if m := r.hand.discover; m.Raw != nil && !now.Before(r.timeToAnswer(m, knownTimeout)) {

@@ -116,6 +116,7 @@ func TestHandshakeKnown(t *testing.T) {
 		c := start(t, m.config(s.config()))
 		c.write(initialize, initialized)
 		c.want(result(0, able))
+		synctest.Wait() // for what it has learnt
 		c.end()
 
 		ready := make(chan struct{})
@@ -357,6 +358,22 @@ func TestHandshakeTwice(t *testing.T) {
 		c.write(initialized, call(2, "x"))
 		c.wantAll(result(2, `{}`), changed("tools"), changed("prompts"))
 		c.end()
+	})
+}
+
+// TestHandshakeLate has a client begin with a call, and with the handshake only then.
+func TestHandshakeLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ready := make(chan struct{})
+		s := newServer(t, script{"tools/call": after(ready, answer(`"called"`)), "initialize": body(result("$ID", able))})
+		c := start(t, s.config())
+		c.write(call(1, "tools/call"), initialize, initialized)
+		time.Sleep(10 * time.Second)
+		close(ready)
+		c.wantAll(result(0, able), result(1, `"called"`))
+		c.end()
+		s.count("tools/call", 1)
+		s.count("initialize", 1)
 	})
 }
 

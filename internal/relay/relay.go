@@ -96,7 +96,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, cfg Config) error {
 	}
 	r.opened = make(chan opening)
 	r.hand.recalled = make(chan Memory)
-	r.person.asked, r.person.looked, r.person.elicited = make(chan error), make(chan struct{}), make(map[string]string)
+	r.person.asked, r.person.looked, r.person.elicited = make(chan error), make(chan struct{}), make(map[string]*elicitation)
 	r.cfg.Remote.Answer = r.instead
 	r.tasks.Go(r.answer)
 	lines := make(chan line)

@@ -46,12 +46,21 @@ type person struct {
 	offered atomic.Bool // it has been told of sign_in
 
 	asking   []*ask
-	asked    chan error        // outcomes of SignIn.Open
-	elicited map[string]string // pages that the client was asked to show and has not answered for, by the key of the request's id
-	prefix   string            // of the ids of such requests
-	lookAt   time.Time         // zero while nobody is needed
+	asked    chan error              // outcomes of SignIn.Open
+	elicited map[string]*elicitation // by the key of the request's id
+	prefix   string                  // of such ids
+	ids      int
+	lookAt   time.Time // zero while nobody is needed
 	looking  bool
 	looked   chan struct{}
+}
+
+// An elicitation is a request to show the person a page (MCP 2025-11-25, "URL Mode Elicitation Requests").
+type elicitation struct {
+	id       string // for the client, to be told when it is over
+	page     string
+	answered bool
+	over     bool // the person has signed in, or won't
 }
 
 // An ask is a call of sign_in.
@@ -84,7 +93,7 @@ func (r *relay) personChanged() {
 		if p.lookAt.IsZero() {
 			p.lookAt = time.Now().Add(lookEvery)
 		}
-		if !r.hand.deadline.IsZero() {
+		if r.unanswered() {
 			r.greet()
 		}
 		if r.hand.discover.Raw != nil {
@@ -96,6 +105,12 @@ func (r *relay) personChanged() {
 		return
 	}
 	p.lookAt = time.Time{}
+	for _, e := range p.elicited {
+		if !e.over {
+			e.over = true
+			r.reply(jsonrpc.NewRequest("", "notifications/elicitation/complete", []byte(`{"elicitationId":`+quote(e.id)+`}`)))
+		}
+	}
 	if len(p.asking) > 0 {
 		r.answerAsking("The user is signed in. The server's tools are there now; ask for the list of tools if they are not shown.", false)
 	}
@@ -152,11 +167,13 @@ func (r *relay) aboutSignIn(m jsonrpc.Message) bool {
 	case r.cfg.SignIn == nil:
 		return false
 	case m.Kind == jsonrpc.Response:
-		if _, ours := p.elicited[m.ID.Key()]; !ours {
+		e := p.elicited[m.ID.Key()]
+		if e == nil {
 			return false
 		}
-		delete(p.elicited, m.ID.Key())
+		e.answered = true
 		if action, _ := jsonrpc.Text(jsonrpc.Lookup(m.Raw, "result", "action")); action == "decline" {
+			e.over = true
 			r.answerAsking("The user does not want to sign in now. "+r.invitation(), true)
 		}
 		return true
@@ -221,18 +238,19 @@ func (r *relay) tell(a *ask) {
 	if jsonrpc.Lookup(r.hand.initialize.Raw, "params", "capabilities", "elicitation", "url") == nil || isModern(a.m) {
 		return
 	}
-	for _, page := range p.elicited {
-		if page == p.page {
+	for _, e := range p.elicited {
+		if e.page == p.page && !e.answered && !e.over {
 			return // is still being shown
 		}
 	}
 	if p.prefix == "" {
 		p.prefix = "atlassian-mcp:sign-in:" + rand.Text() + ":" // no id of the server's is like this
 	}
-	id := p.prefix + strconv.Itoa(len(p.elicited)+a.steps)
+	p.ids++
+	id := p.prefix + strconv.Itoa(p.ids)
 	params := fmt.Appendf(nil, `{"mode":"url","elicitationId":"%s","url":%s,"message":%s}`, id, quote(p.page), quote("Sign in to "+r.cfg.Remote.URL.Host+" in your browser."))
 	request := jsonrpc.NewRequest(jsonrpc.ID(strconv.Quote(id)), "elicitation/create", params)
-	p.elicited[request.ID.Key()] = p.page
+	p.elicited[request.ID.Key()] = &elicitation{id: id, page: p.page}
 	r.reply(request)
 }
 

@@ -262,6 +262,9 @@ func TestSignInTool(t *testing.T) {
 			}
 			c.quiet()
 			p.signIn()
+			if m := mustParse(t, c.next()); m.Method != "notifications/elicitation/complete" {
+				t.Errorf("client got %s", m.Raw)
+			}
 			c.wantText(i, false, "is signed in")
 		}
 		c.wantAll(changed("tools"), changed("prompts"))
