@@ -78,9 +78,11 @@ Redirects are followed within the server's origin only.
 
 A server that answers with status 401 wants to know who the user is. The relay then opens
 the sign-in page of that server in the browser (OAuth 2.1, with PKCE), prints its address on
-standard error, and takes the browser's return on a port of 127.0.0.1. The client's request
-waits for that. Some clients give up waiting before a person has signed in: run the login
-command once in a terminal, or let the client start its servers again afterwards. All
+standard error, and takes the browser's return on a port of 127.0.0.1. The client's requests
+wait for that, but not for longer than --handshake-timeout: after that there is one tool,
+sign_in, which shows the page again and waits for the user, and whatever else the client asks
+for is answered with the address of the page. When the user has signed in, here or by login,
+the client is told that the server's tools are there; nothing needs to be started again. All
 processes of a user share one sign-in, one page, and each renewal of its tokens, which needs
 nobody. A user who refuses is not asked again before --auth-timeout is over, except by
 login.
@@ -172,8 +174,10 @@ Of the relay:
 	--transport http-first|sse-first|http-only|sse-only
 		Which transport to try, and in which order. The default is http-first.
 	--handshake-timeout TIME
-		How long the server may take to answer the first message (20s), not counting
-		the time that a person takes to sign in.
+		How long the server may take to answer the first message, and how long requests
+		wait for it, or for a person to sign in (20s). The client's initialize is answered
+		by then: after two seconds at most, from what the server said last time or in
+		general terms.
 	--max-message BYTES *
 		The longest message that is accepted from the server (256MiB).
 
@@ -263,7 +267,8 @@ Manager, or on Linux the Secret Service (GNOME Keyring, KWallet). Where there is
 a container, --token-store auto keeps them in files that only the user can read, and says so
 when it signs in. A keychain that is locked is an error, and no reason to use files.
 
-Those files, locks and a list of what is in the keychain are in
+Those files, locks, a list of what is in the keychain, and what servers have last said of
+themselves (handshakes.json) are in
 
 	~/.local/state/atlassian-mcp                      (Linux)
 	~/Library/Application Support/atlassian-mcp       (macOS)

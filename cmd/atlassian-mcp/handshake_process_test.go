@@ -273,7 +273,10 @@ func testOneShot(t *testing.T, w *world) {
 	w.signIn()
 	cmd := exec.Command(w.program, w.URL+"/mcp")
 	cmd.Env = w.env
-	cmd.Stdin = strings.NewReader(initialize + "\n" + `{"jsonrpc":"2.0","method":"notifications/initialized"}` + "\n" + `{"jsonrpc":"2.0","id":2,"method":"tools/list"}` + "\n")
+	cmd.Stdin = strings.NewReader(initialize + `
+{"jsonrpc":"2.0","method":"notifications/initialized"}
+{"jsonrpc":"2.0","id":2,"method":"tools/list"}
+`)
 	out, err := cmd.Output()
 	if err != nil {
 		t.Error(err)

@@ -9,9 +9,9 @@
 //	out ◀─line──────── answer
 //	out ◀─line──────── copy ◀─ Conn.Receive ◀──────────────────── server
 //
-// loop is the only one to know whether there is a session, and never waits for anything else. Hosts wait for the answer to initialize for a second
-// or a few, so a client whose server takes longer is answered here, from what the server said last time or in general terms, and gets the session later: it
-// is told then that all lists have changed.
+// loop is the only one to know whether there is a session, and never waits for anything else. Hosts wait for the answer to initialize
+// for a second or a few, so a client whose server takes longer is answered here, from what the server said last time or in general
+// terms, and gets the session later: it is told then that all lists have changed.
 package relay
 
 import (
@@ -35,7 +35,7 @@ type Config struct {
 	Started      time.Time                    // when the host began to wait for the answer to initialize; zero means when Run is called
 	Recall       func(context.Context) Memory // returns what was remembered of the server; it may take its time; nil means nothing
 	Remember     func(Memory)                 // keeps that for the next process; nil means not to
-	Capabilities []byte                       // what the server can do, in JSON, for a client that is answered before anybody has asked it; nil means everything
+	Capabilities []byte                       // what the server can do, in JSON, for as long as it has not said so; nil means everything
 	Version      string                       // of this program, for the same
 	Transient    func(error) bool             // whether a failure to open a session may be over by itself; nil means [remote.Transient]
 	SignIn       *SignIn                      // how a person is asked to sign in; nil means that none can
@@ -66,8 +66,10 @@ const (
 // Run relays messages until in reaches its end or ctx is done, and returns nil; or until out can't be written, and returns that error.
 //
 // The first request opens the session. If that fails for good, the client gets the reason as its answer, and its next message opens the
-// session anew. If it takes its time, initialize is answered here, 500 ms after cfg.Started with what cfg.Recall returns or else after 2 s, and every
-// other request waits for the session for cfg.Remote.HandshakeTimeout. After the end of in, answers that are still to come get 1.5 s. When Run returns, the session is over, and nothing of it is left
+// session anew. If it takes its time, initialize is answered here, 500 ms after cfg.Started with what cfg.Recall returns or else after 2 s, and
+// every other request waits for the session for cfg.Remote.HandshakeTimeout.
+//
+// After the end of in, answers that are still to come get 1.5 s. When Run returns, the session is over, and nothing of it is left
 // but the goroutine that reads in: nothing can interrupt a read of standard input, and the process is about to end.
 func Run(ctx context.Context, in io.Reader, out io.Writer, cfg Config) error {
 	if cfg.Report == nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
 )
 
-// This file is what the client gets while a person must act: the tool sign_in, and words about it. It serves before there is a session as well as in one
-// whose sign-in has ended.
+// This file is what the client gets while a person must act: the tool sign_in, and words about it. It serves before there is a session
+// as well as in one whose sign-in has ended.
 
 // A SignIn is the way to the person. Its functions may be called at any time, and only Open and Look may wait.
 type SignIn struct {
@@ -248,7 +248,8 @@ func (r *relay) tell(a *ask) {
 	}
 	p.ids++
 	id := p.prefix + strconv.Itoa(p.ids)
-	params := fmt.Appendf(nil, `{"mode":"url","elicitationId":"%s","url":%s,"message":%s}`, id, quote(p.page), quote("Sign in to "+r.cfg.Remote.URL.Host+" in your browser."))
+	message := "Sign in to " + r.cfg.Remote.URL.Host + " in your browser."
+	params := fmt.Appendf(nil, `{"mode":"url","elicitationId":"%s","url":%s,"message":%s}`, id, quote(p.page), quote(message))
 	request := jsonrpc.NewRequest(jsonrpc.ID(strconv.Quote(id)), "elicitation/create", params)
 	p.elicited[request.ID.Key()] = &elicitation{id: id, page: p.page}
 	r.reply(request)
@@ -264,8 +265,8 @@ func invitation(page string) string {
 	return "The user signs in on this page: " + page
 }
 
-// instead answers a request that came to nothing in an open session, if that is for want of a person. It is remote.Config's, so it must not touch what
-// is loop's.
+// instead answers a request that came to nothing in an open session, if that is for want of a person. It is remote.Config's, so it
+// must not touch what is loop's.
 func (r *relay) instead(m jsonrpc.Message, err error) (jsonrpc.Message, bool) {
 	if m.Method == "initialize" || m.Method == "server/discover" || !r.byPerson(err) {
 		return jsonrpc.Message{}, false
@@ -294,8 +295,8 @@ func withoutPerson(m jsonrpc.Message, page string, err error) jsonrpc.Message {
 // tools returns the list of tools that there is without a session.
 func tools(m jsonrpc.Message) string {
 	const tool = `{"name":"sign_in","title":"Sign in","description":"Has the user sign in to the server, whose other tools are there after that. ` +
-		`Shows the sign-in page in the user's browser and waits for up to 50 seconds. If it says that nobody has signed in yet, give the user the address that it ` +
-		`names and call it again.","inputSchema":{"type":"object","properties":{},"additionalProperties":false},` +
+		`Shows the sign-in page in the user's browser and waits for up to 50 seconds. If it says that nobody has signed in yet, give ` +
+		`the user the address that it names and call it again.","inputSchema":{"type":"object","properties":{},"additionalProperties":false},` +
 		`"annotations":{"title":"Sign in","readOnlyHint":false,"destructiveHint":false,"idempotentHint":true,"openWorldHint":true}}`
 	list := `{"tools":[` + tool + `]`
 	if isModern(m) {

@@ -73,7 +73,8 @@ type Config struct {
 	Hint             func(error) string                          // advice on an error, added to the answers made up here; nil means none
 	Log              *slog.Logger                                // nil means discard
 
-	// Answer answers a request that came to an error in an open session, if it knows something better than the error to say. Nil means that it never does.
+	// Answer answers a request that came to an error in an open session, if it knows something better than the error to say. Nil means
+	// that it never does.
 	Answer func(m jsonrpc.Message, err error) (answer jsonrpc.Message, ok bool)
 
 	// RequestTimeout is how long a request may take; 0 means for ever. Progress that the server reports of it gives it the same time again, nothing else
