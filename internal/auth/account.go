@@ -23,6 +23,10 @@ type Status struct {
 	Expires     time.Time `json:"expires,omitzero"`  // of the access token; zero if the server did not say
 	Renewable   bool      `json:"renewable"`         // without the user
 	Pending     string    `json:"pending,omitempty"` // page that waits for the user
+	PendingTill time.Time `json:"pending_till,omitzero"`
+
+	// LastFailure says what came of the last sign-in, if nobody is signed in; "" if nothing is known to have gone wrong.
+	LastFailure string `json:"last_failure,omitempty"`
 }
 
 func (g *grant) status() Status {
@@ -55,9 +59,13 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	if g != nil {
 		s = g.status()
 	}
-	p, err := c.readPending(ctx)
-	if p != nil && p.waits() {
-		s.Pending = p.URL
+	p, err := c.lastPending(ctx)
+	switch {
+	case p == nil:
+	case p.failure() == "" && p.waits():
+		s.Pending, s.PendingTill = p.URL, p.Deadline
+	case !s.SignedIn:
+		s.LastFailure = p.failure()
 	}
 	return s, err
 }

@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"time"
 )
 
@@ -30,6 +29,14 @@ type pending struct {
 	Closed string `json:"closed,omitempty"`
 
 	endpoint string // authorization endpoint
+}
+
+// failure says why p has come to nothing, "" if it has not.
+func (p *pending) failure() string {
+	if p.waits() && time.Now().After(p.Deadline) {
+		return "nobody finished the last sign-in" // nor the process that waited for it
+	}
+	return p.Closed
 }
 
 // waits reports whether p is a page that a person can still finish.
@@ -102,6 +109,15 @@ func (c *Client) resume(ctx context.Context, n need) (*pending, *listener, error
 
 // readPending returns the pending sign-in, nil if there is none or its time is over.
 func (c *Client) readPending(ctx context.Context) (*pending, error) {
+	p, err := c.lastPending(ctx)
+	if p == nil || err != nil || time.Now().After(p.Deadline) {
+		return nil, err
+	}
+	return p, nil
+}
+
+// lastPending returns the last sign-in that has not succeeded, nil if there is none.
+func (c *Client) lastPending(ctx context.Context) (*pending, error) {
 	data, err := c.get(ctx, c.pendingKey())
 	if data == nil || err != nil {
 		return nil, err
@@ -111,7 +127,7 @@ func (c *Client) readPending(ctx context.Context) (*pending, error) {
 		c.log.Warn("pending sign-in is damaged")
 		return nil, nil
 	}
-	if _, err := checkURL(p.URL, c.cfg.AllowHTTP); err != nil || time.Now().After(p.Deadline) {
+	if _, err := checkURL(p.URL, c.cfg.AllowHTTP); err != nil {
 		return nil, nil
 	}
 	return &p, nil
@@ -130,11 +146,6 @@ func (c *Client) keepPending(ctx context.Context, p *pending) {
 
 // closePending notes that p has failed with err, after the user was asked.
 func (c *Client) closePending(ctx context.Context, p *pending, err error) {
-	var timeout *SignInError
-	if errors.As(err, &timeout) {
-		c.dropPending(ctx)
-		return
-	}
 	closed := *p
 	closed.Closed = "the last sign-in failed: " + err.Error()
 	c.keepPending(ctx, &closed)

@@ -3,6 +3,8 @@ package auth
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"slices"
 	"sync"
 )
 
@@ -21,7 +23,8 @@ type Survey struct {
 // A Fetched is an answer to one of the requests that lead to the sign-in.
 type Fetched struct {
 	URL    string
-	Status string // of the answer, such as "404 Not Found"; "" if there was none
+	Status string   // of the answer, such as "404 Not Found"; "" if there was none
+	Via    []string // where redirects led to before it, without queries
 }
 
 // Survey finds the way to the sign-in, and goes no step of it. What was found comes with the error too.
@@ -62,6 +65,17 @@ func noteFetch(ctx context.Context, url string, resp *http.Response) {
 	f := Fetched{URL: url}
 	if resp != nil {
 		f.Status = resp.Status
+		for req := resp.Request; req != nil && req.Response != nil; req = req.Response.Request {
+			f.Via = slices.Insert(f.Via, 0, bare(req.URL))
+		}
+		if to, err := resp.Location(); err == nil {
+			f.Status += ", to " + bare(to)
+		}
 	}
 	tell(f)
+}
+
+// bare returns u without what may be secret.
+func bare(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
