@@ -265,7 +265,7 @@ func (s *Server) serveAudit(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "format is csv or json", http.StatusBadRequest)
 		return
 	}
-	p.People, p.Tools = names(p.People), names(p.Tools)
+	p.People, p.Tools = distinct(p.People), distinct(p.Tools)
 	p.Found = len(p.Actions)
 	p.Actions = p.Actions[:min(p.Found, shownActions)]
 	for i := range p.Actions {
@@ -278,8 +278,8 @@ func (s *Server) serveAudit(w http.ResponseWriter, r *http.Request) {
 	draw(w, http.StatusOK, "audit.html", p)
 }
 
-// names sorts what there is in list, and leaves out what is empty or there twice.
-func names(list []string) []string {
+// distinct sorts list, and leaves out what is empty or there twice.
+func distinct(list []string) []string {
 	slices.Sort(list)
 	return slices.DeleteFunc(slices.Compact(list), func(s string) bool { return s == "" })
 }

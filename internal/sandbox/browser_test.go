@@ -42,7 +42,8 @@ func chromium(t *testing.T) string {
 func openTab(t *testing.T) *tab {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), chromium(t), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(), "--remote-debugging-pipe")
+		"--disable-background-networking", "--disable-component-update", "--disable-sync",
+		"--user-data-dir="+t.TempDir(), "--remote-debugging-pipe")
 	theirs, ours, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -196,8 +197,12 @@ func (b *tab) press(key, text string, code int) {
 // shoot takes a picture of the whole page, which has to fit into the window's width.
 func (b *tab) shoot(name, scheme string, width int) {
 	b.t.Helper()
-	b.call("Emulation.setEmulatedMedia", map[string]any{"features": []any{map[string]any{"name": "prefers-color-scheme", "value": scheme}}}, nil)
-	b.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}, nil)
+	b.call("Emulation.setEmulatedMedia", map[string]any{
+		"features": []any{map[string]any{"name": "prefers-color-scheme", "value": scheme}},
+	}, nil)
+	b.call("Emulation.setDeviceMetricsOverride", map[string]any{
+		"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500,
+	}, nil)
 	if got, _ := b.eval("document.documentElement.scrollWidth").(float64); got > float64(width) {
 		b.t.Errorf("%s is %v wide in a window of %d", name, got, width)
 	}

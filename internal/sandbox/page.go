@@ -170,7 +170,8 @@ func (s *Server) showLive(w http.ResponseWriter, wrong *problem) {
 		pageHead: pageHead{"Now", "/", s.origin, true},
 		Entry: fmt.Sprintf("{\"mcpServers\": {\"atlassian-sandbox\": {\n  \"command\": %s,\n  \"args\": [%s]\n}}}",
 			encode(cmp.Or(s.command, "atlassian-mcp")), encode(s.Endpoint("/v1/mcp"))),
-		Remote: fmt.Sprintf("{\"mcpServers\": {\"atlassian-sandbox\": {\n  \"type\": \"http\",\n  \"url\": %s\n}}}", encode(s.Endpoint("/v1/mcp"))),
+		Remote: fmt.Sprintf("{\"mcpServers\": {\"atlassian-sandbox\": {\n  \"type\": \"http\",\n  \"url\": %s\n}}}",
+			encode(s.Endpoint("/v1/mcp"))),
 		Endpoints: []pageEndpoint{
 			{s.Endpoint("/v1/mcp"), "what most people use; API tokens too"},
 			{s.Endpoint("/v1/mcp/authv2"), "the same tools, the sign-in of Atlassian Identity"},
@@ -274,9 +275,11 @@ func (s *Server) controlPage(w http.ResponseWriter, r *http.Request) {
 		s.KillSessions()
 	case "fault":
 		name, arg := form.Get("fault"), strings.TrimSpace(form.Get("arg"))
-		err := s.ClearFault(name)
-		if err == nil && form.Get("on") == "true" {
+		var err error
+		if form.Get("on") == "true" {
 			err = s.SetFault(name, arg)
+		} else {
+			err = s.ClearFault(name)
 		}
 		if err != nil {
 			s.showLive(w, &problem{name, arg, err})

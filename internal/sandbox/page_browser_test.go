@@ -130,4 +130,10 @@ func TestPagesBrowser(t *testing.T) {
 	if len(tab.wrong) > 0 {
 		t.Errorf("console: %q", tab.wrong)
 	}
+
+	// Another mistake, and back to what was saved.
+	tab.eval(`right = area.value; area.value += "}"; document.querySelector("#save").click()`)
+	tab.until(`document.querySelector("#result").innerText.includes("Not saved")`)
+	tab.eval(`area.value = right; document.querySelector("#save").click()`)
+	tab.until(`document.querySelector("#result").innerText.includes("Saved.")`)
 }

@@ -1,20 +1,27 @@
 "use strict";
-// The server draws everything, and its forms work without this script. With it nobody has to load the page again: it does so every second,
-// and puts in those parts that have changed, which are the elements with data-live.
+// The server draws everything, and its forms work without this script. With it nobody has to load the page again: it does so
+// every second, and puts in those parts that have changed, which are the elements with data-live.
 
 const seen = new Map(); // what the server last said of each part, by its id
+const shown = new Map(); // what was put in of it, which may be what is wrong with a form
 let turn = Promise.resolve(); // one request at a time, lest an older answer come after a newer one
 
 const parts = (doc) => doc.querySelectorAll("[data-live]");
-for (const part of parts(document)) seen.set(part.id, part.outerHTML);
+for (const part of parts(document)) {
+  seen.set(part.id, part.outerHTML);
+  shown.set(part.id, part.outerHTML);
+}
 
-// put puts in what text, a page, has to say. What is news only here, such as what is wrong with a form, stays until the server's view of that
-// part changes.
-function put(text, news) {
+// put puts in what a page says that answers a poll, or else a form. What is wrong with a form stays until another is right, or the
+// server says something new of that part.
+function put(text, poll, ok) {
   for (const fresh of parts(new DOMParser().parseFromString(text, "text/html"))) {
     const old = document.getElementById(fresh.id);
-    if (!old || seen.get(fresh.id) === fresh.outerHTML) continue;
-    if (!news) seen.set(fresh.id, fresh.outerHTML);
+    const html = fresh.outerHTML;
+    const same = (poll ? seen : shown).get(fresh.id) === html;
+    if (ok) seen.set(fresh.id, html);
+    if (!old || same) continue;
+    shown.set(fresh.id, html);
     const focus = old.contains(document.activeElement) ? document.activeElement.id : "";
     old.replaceWith(document.adoptNode(fresh));
     if (focus) document.getElementById(focus)?.focus();
@@ -46,7 +53,7 @@ function poll() {
   turn = turn.then(async () => {
     try {
       const resp = await fetch(location.href, { cache: "no-store" });
-      put(await resp.text(), !resp.ok);
+      put(await resp.text(), true, resp.ok);
       if (Date.now() - said > 4000) say("Live");
     } catch {
       say("The sandbox does not answer", true);
@@ -66,7 +73,7 @@ document.addEventListener("submit", (event) => {
       const resp = await fetch(form.action, { method: "POST", body });
       const text = await resp.text();
       const page = resp.headers.get("Content-Type").startsWith("text/html");
-      if (page) put(text, !resp.ok);
+      if (page) put(text, false, resp.ok);
       said = Date.now();
       say(resp.ok ? done : page ? "" : text, !resp.ok);
       saved(form, resp.ok);
