@@ -178,6 +178,9 @@ Of the relay:
 		wait for it, or for a person to sign in (20s). The client's initialize is answered
 		by then: after two seconds at most, from what the server said last time or in
 		general terms.
+	--request-timeout TIME
+		Give up on the answer to a request after this time, counted anew with each progress
+		that the server reports. Nothing is given up on by default: some tools run long.
 	--max-message BYTES *
 		The longest message that is accepted from the server (256MiB).
 

@@ -66,6 +66,13 @@ func (t tracer) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
+// CloseIdleConnections is what http.Client looks for.
+func (t tracer) CloseIdleConnections() {
+	if next, ok := t.next.(interface{ CloseIdleConnections() }); ok {
+		next.CloseIdleConnections()
+	}
+}
+
 // withoutURL returns do with errors that lack the URL. net/http puts it in front of each
 // with its query, which may hold a secret, and the reader knows which server it is about.
 func withoutURL(do func(*http.Request) (*http.Response, error)) func(*http.Request) (*http.Response, error) {

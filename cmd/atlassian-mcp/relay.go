@@ -47,6 +47,7 @@ type relayFlags struct {
 	signInFlags
 	transport        transportFlag
 	handshakeTimeout secondsFlag
+	requestTimeout   secondsFlag
 	maxMessage       bytesFlag
 }
 
@@ -79,6 +80,7 @@ func (f *relayFlags) command() *cobra.Command {
 	f.serverFlags.add(flags)
 	flags.Var(&f.transport, "transport", "try transports in this `ORDER`: http-first (default),\nsse-first, http-only or sse-only")
 	flags.Var(&f.handshakeTimeout, "handshake-timeout", "give up on the server's first answer after this `TIME`")
+	flags.Var(&f.requestTimeout, "request-timeout", "give up on an answer after this `TIME` without progress\n(default never)")
 	flags.Var(&f.maxMessage, "max-message", "refuse messages of more `BYTES`")
 	flags.MarkHidden("max-message")
 	cmd.RegisterFlagCompletionFunc("transport", cobra.FixedCompletions(transportNames, cobra.ShellCompDirectiveNoFileComp))
@@ -164,6 +166,8 @@ func (f *relayFlags) config(cmd *cobra.Command, args []string, log *slog.Logger)
 			UserAgent:        userAgent(),
 			MaxMessage:       int64(f.maxMessage),
 			HandshakeTimeout: time.Duration(f.handshakeTimeout),
+			RequestTimeout:   time.Duration(f.requestTimeout),
+			Fresh:            server.fresh,
 			Hint:             hint,
 			Log:              log,
 		},
@@ -183,6 +187,7 @@ func (f *relayFlags) config(cmd *cobra.Command, args []string, log *slog.Logger)
 	}
 	cfg.Remote.Do = withoutURL(user.Do)
 	cfg.Remote.Waiting = auth.Interactive
+	cfg.Remote.Stale, cfg.Remote.Renew = stale(server.url), user.refresh
 	if !signIn.ClientCredentials && signIn.Authorization == "" {
 		cfg.SignIn = user.person()
 	}
@@ -228,8 +233,14 @@ func (t *transportFlag) Set(s string) error {
 // A secondsFlag is a duration, which may be given as a number of seconds too.
 type secondsFlag time.Duration
 
-func (d *secondsFlag) String() string { return time.Duration(*d).String() }
-func (d *secondsFlag) Type() string   { return "time" }
+func (d *secondsFlag) String() string {
+	if *d == 0 {
+		return "" // never, which pflag shows no default for
+	}
+	return time.Duration(*d).String()
+}
+
+func (d *secondsFlag) Type() string { return "time" }
 
 func (d *secondsFlag) Set(s string) error {
 	v, err := time.ParseDuration(s)

@@ -51,6 +51,7 @@ type connection struct {
 	header    http.Header
 	transport *http.Transport
 	client    *http.Client // over transport
+	fresh     func()       // has later requests of client use new connections
 	allowHTTP bool
 }
 
@@ -76,7 +77,9 @@ func (f *serverFlags) connect(cmd *cobra.Command, args []string, log *slog.Logge
 		return nil, err
 	}
 	c.transport = newTransport(time.Duration(f.connectTimeout), roots)
-	var transport http.RoundTripper = c.transport
+	pool := remote.NewPool(c.transport)
+	c.fresh = pool.Fresh
+	var transport http.RoundTripper = pool
 	if log.Enabled(cmd.Context(), slog.LevelDebug) {
 		transport = tracer{transport, log}
 	}

@@ -161,6 +161,20 @@ func (c *Client) Login(ctx context.Context) error {
 	return err
 }
 
+// Refresh gets a new token although the present one is not refused with status 401 and has not expired: the server has said in another way
+// that it is of no use any more. It asks nobody, and an API token stays as it is.
+func (c *Client) Refresh(ctx context.Context) error {
+	if c.cfg.Authorization != "" {
+		return nil
+	}
+	g, err := c.obtain(ctx, need{load: true})
+	if g == nil || err != nil {
+		return err
+	}
+	_, err = c.obtain(ctx, need{refused: g.AccessToken})
+	return err
+}
+
 // Page returns the address of the page that waits for the user to sign in, or "".
 func (c *Client) Page() string {
 	c.mu.Lock()

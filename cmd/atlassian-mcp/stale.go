@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"net/url"
+	"strings"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/atlassian"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
+)
+
+// maxRefusal is how long a tool's result may be, in bytes, to be looked into: a refusal is a sentence or two.
+const maxRefusal = 16 << 10
+
+// toolRefusal returns what a tool's result means if that says how Atlassian refuses, see atlassian.Explain.
+func toolRefusal(server *url.URL, answer jsonrpc.Message) (atlassian.Refusal, bool) {
+	if len(answer.Raw) > maxRefusal || string(jsonrpc.Lookup(answer.Raw, "result", "isError")) != "true" {
+		return atlassian.Refusal{}, false
+	}
+	var text strings.Builder
+	content := jsonrpc.Lookup(answer.Raw, "result", "content")
+	for at := range jsonrpc.Elements(content, jsonrpc.Whole(content)) {
+		piece, _ := jsonrpc.Text(jsonrpc.Lookup(content[at.Start:at.End], "text"))
+		text.WriteString(piece + "\n")
+	}
+	return atlassian.Explain(server.String(), 0, text.String())
+}
+
+// stale returns remote.Config's Stale for a server.
+func stale(server *url.URL) func(jsonrpc.Message) bool {
+	return func(answer jsonrpc.Message) bool {
+		r, ok := toolRefusal(server, answer)
+		return ok && r.Stale
+	}
+}
+
+// refresh gets a new token, see auth.Client.Refresh.
+func (s *signer) refresh(ctx context.Context) error {
+	client, err := s.get(ctx)
+	if err != nil {
+		return err
+	}
+	return client.Refresh(ctx)
+}
