@@ -2,11 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/spf13/cobra"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/atlassian"
 )
 
 // callFlags are the flags of call.
@@ -55,71 +58,108 @@ func (f *callFlags) call(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return &usageError{what: "which tool?", advice: "'atlassian-mcp tools' lists them"}
 	}
-	given, err := f.given(cmd, args[1:])
+	given, whole, err := f.given(cmd, args[1:])
 	if err != nil {
 		return err
 	}
-	c, done, err := f.openClient(cmd, f.serverArgs())
+	line := newStatusLine(cmd)
+	defer line.close()
+	c, done, err := f.openClient(cmd, f.serverArgs(), line)
 	defer done()
 	if err != nil {
 		return err
 	}
-	ctx := cmd.Context()
-	tool, err := c.tool(ctx, args[0])
+	line.show("asking for the server's tools")
+	tool, err := c.tool(cmd.Context(), args[0])
 	if err != nil {
 		return err
 	}
-	arguments, err := tool.arguments(given)
-	if err != nil {
-		return err
+	if whole == nil {
+		if whole, err = tool.arguments(given); err != nil {
+			return err
+		}
 	}
-	if f.arguments != "" {
-		arguments = given[0].json
+	line.show("calling " + plain(tool.Name))
+	c.told = func(method string, params []byte) {
+		if text := progressText(method, params); text != "" {
+			line.detail("calling " + plain(tool.Name) + ": " + text)
+		}
 	}
-	c.told = progressLine(cmd.ErrOrStderr())
 	var raw json.RawMessage
-	params := mcp.CallToolParams{Name: tool.Name, Arguments: arguments, Meta: &mcp.Meta{ProgressToken: "call"}}
-	if err := c.call(ctx, mcp.MethodToolsCall, params, &raw); err != nil {
+	params := mcp.CallToolParams{Name: tool.Name, Arguments: whole, Meta: &mcp.Meta{ProgressToken: "call"}}
+	err = c.call(cmd.Context(), mcp.MethodToolsCall, params, &raw)
+	line.show("")
+	if err != nil {
 		return err
 	}
-	return f.write(cmd, raw)
+	return f.write(cmd.OutOrStdout(), c.url, raw)
 }
 
-// write writes the result of a tool.
-func (f *callFlags) write(cmd *cobra.Command, raw json.RawMessage) error {
-	var result mcp.CallToolResult
+// A toolResult is the result of a tool, as far as people can read it.
+type toolResult struct {
+	Content []struct {
+		Type     string `json:"type"`
+		Text     string `json:"text"`
+		MIMEType string `json:"mimeType"`
+		URI      string `json:"uri"`
+		Resource struct {
+			URI  string  `json:"uri"`
+			Text *string `json:"text"`
+		} `json:"resource"`
+	} `json:"content"`
+	Structured json.RawMessage `json:"structuredContent"`
+	IsError    bool            `json:"isError"`
+}
+
+// write writes the result of a tool of the server at url.
+func (f *callFlags) write(out io.Writer, url string, raw json.RawMessage) error {
+	var result toolResult
 	if err := json.Unmarshal(raw, &result); err != nil && !f.result {
-		return fmt.Errorf("the tool's result can't be read: %v", err)
+		return fmt.Errorf("the tool's result can't be read: %v; --result writes it as it is", err)
 	}
-	out := cmd.OutOrStdout()
+	text := result.text()
 	if f.result {
 		if err := printJSON(out, raw); err != nil {
 			return err
 		}
-		if result.IsError {
-			return errors.New("the tool has failed")
+	}
+	if result.IsError {
+		err := fmt.Errorf("the tool has failed: %s", toolMessage(text))
+		if r, ok := atlassian.Explain(url, 0, text); ok {
+			return &refusedError{err, r}
 		}
+		return err
+	}
+	if f.result {
 		return nil
 	}
+	if isTerminalWriter(out) {
+		text = pretty(text)
+	}
+	return writeText(out, text)
+}
+
+// text returns what a person can read of the result.
+func (r toolResult) text() string {
 	var text []string
-	for _, content := range result.Content {
-		switch content := content.(type) {
-		case mcp.TextContent:
-			text = append(text, content.Text)
-		case mcp.ImageContent:
-			text = append(text, fmt.Sprintf("(an image, %s; --result has it)", content.MIMEType))
+	for _, c := range r.Content {
+		switch {
+		case c.Type == "text":
+			text = append(text, c.Text)
+		case c.Type == "resource" && c.Resource.Text != nil:
+			text = append(text, *c.Resource.Text)
+		case c.Type == "resource":
+			text = append(text, fmt.Sprintf("(the resource %s, which is not text; --result has it)", c.Resource.URI))
+		case c.Type == "resource_link":
+			text = append(text, c.URI)
 		default:
-			text = append(text, "(something that is not text; --result has it)")
+			text = append(text, fmt.Sprintf("(%s; --result has it)", cmp.Or(c.MIMEType, c.Type, "something that is not text")))
 		}
 	}
-	whole := strings.Join(text, "\n")
-	if result.IsError {
-		return fmt.Errorf("the tool has failed: %s", toolMessage(whole))
+	if len(text) == 0 && r.Structured != nil {
+		return string(r.Structured)
 	}
-	if isTerminalWriter(out) {
-		whole = pretty(whole)
-	}
-	return writeText(out, whole)
+	return strings.Join(text, "\n")
 }
 
 // toolMessage returns what a person wants to know of an error of Atlassian's tools, which is JSON.
@@ -162,87 +202,26 @@ func isTerminalWriter(w io.Writer) bool {
 	return ok && isTerminal(f)
 }
 
-// progressLine returns what shows a tool's progress on w, if that is a terminal.
-func progressLine(w io.Writer) func(string, []byte) {
-	if !isTerminalWriter(w) {
-		return nil
+// progressText returns what a notification says of a call's progress, "" if it is about something else.
+func progressText(method string, params []byte) string {
+	var p mcp.ProgressNotificationParams
+	if method != string(mcp.MethodNotificationProgress) || json.Unmarshal(params, &p) != nil {
+		return ""
 	}
-	return func(method string, params []byte) {
-		var p mcp.ProgressNotificationParams
-		if method != string(mcp.MethodNotificationProgress) || json.Unmarshal(params, &p) != nil {
-			return
-		}
-		line := fmt.Sprintf("%v", p.Progress)
-		if p.Total > 0 {
-			line += fmt.Sprintf(" of %v", p.Total)
-		}
-		if p.Message != "" {
-			line += ": " + p.Message
-		}
-		fmt.Fprintf(w, "atlassian-mcp: %s\n", plain(line))
+	text := fmt.Sprint(p.Progress)
+	if p.Total > 0 {
+		text += fmt.Sprintf(" of %v", p.Total)
 	}
-}
-
-// An argument is what the command line says of one.
-type argument struct {
-	name string
-	text string
-	json json.RawMessage // instead of text
-}
-
-// given returns the arguments on the command line. With --json that is one, without a name.
-func (f *callFlags) given(cmd *cobra.Command, args []string) ([]argument, error) {
-	if f.arguments != "" {
-		if len(args) > 0 {
-			return nil, &usageError{what: "there are arguments both in --json and after it", advice: "put all of them into the JSON object, or leave out --json"}
-		}
-		text := []byte(f.arguments)
-		if f.arguments == "-" {
-			var err error
-			if text, err = io.ReadAll(cmd.InOrStdin()); err != nil {
-				return nil, fmt.Errorf("reading the arguments: %v", err)
-			}
-		}
-		var object map[string]json.RawMessage
-		if err := json.Unmarshal(text, &object); err != nil || object == nil {
-			return nil, &usageError{what: "--json is not a JSON object", advice: `it looks like this: --json '{"issueIdOrKey": "ALPHA-1"}'`}
-		}
-		return []argument{{json: text}}, nil
+	if p.Message != "" {
+		text += " " + p.Message
 	}
-	var given []argument
-	for _, arg := range args {
-		name, text, ok := strings.Cut(arg, "=")
-		if !ok || strings.TrimSuffix(name, ":") == "" {
-			return nil, &usageError{what: fmt.Sprintf("%q is not NAME=VALUE", plain(arg)), advice: "quote a value that has spaces in it"}
-		}
-		a := argument{name: name, text: text}
-		if file, ok := strings.CutPrefix(text, "@"); ok {
-			content, err := os.ReadFile(file)
-			if err != nil {
-				return nil, &usageError{what: "reading the argument " + strings.TrimSuffix(name, ":") + ": " + err.Error(), advice: "for text that starts with @, write NAME:='\"@…\"'"}
-			}
-			a.text = string(content)
-		}
-		if raw, ok := strings.CutSuffix(name, ":"); ok {
-			if !json.Valid([]byte(a.text)) {
-				return nil, &usageError{what: fmt.Sprintf("the value of %q is not JSON", raw), advice: "leave out the colon for text"}
-			}
-			a.name, a.json = raw, json.RawMessage(a.text)
-		}
-		given = append(given, a)
-	}
-	return given, nil
+	return plain(text)
 }
 
 // A serverTool is a tool that the server has, as far as it matters for a call.
 type serverTool struct {
-	Name        string `json:"name"`
-	InputSchema struct {
-		Properties map[string]struct {
-			Type json.RawMessage `json:"type"` // a string, or an array of them
-		} `json:"properties"`
-		Required []string `json:"required"`
-	} `json:"inputSchema"`
+	Name        string          `json:"name"`
+	InputSchema json.RawMessage `json:"inputSchema"`
 }
 
 // tool returns the tool with that name.
@@ -255,7 +234,7 @@ func (c *mcpClient) tool(ctx context.Context, name string) (*serverTool, error) 
 	for _, item := range items {
 		t := new(serverTool)
 		if err := json.Unmarshal(item, t); err != nil {
-			return nil, fmt.Errorf("the server's list of tools can't be read: %v", err)
+			continue // that one can't be called, but the others can
 		}
 		if t.Name == name {
 			return t, nil
@@ -264,88 +243,78 @@ func (c *mcpClient) tool(ctx context.Context, name string) (*serverTool, error) 
 	}
 	usage := &usageError{what: fmt.Sprintf("the server has no tool %q for you", plain(name)), advice: "'atlassian-mcp tools' lists them"}
 	if near := closest(name, names); near != "" {
-		usage.advice = fmt.Sprintf("did you mean %s?", near)
+		usage.advice = fmt.Sprintf("did you mean %s?", plain(near))
 	}
 	return nil, usage
-}
-
-// arguments returns given as the tool wants it.
-func (t *serverTool) arguments(given []argument) (json.RawMessage, error) {
-	object := make(map[string]json.RawMessage)
-	for _, a := range given {
-		property, known := t.InputSchema.Properties[a.name]
-		switch {
-		case a.name == "":
-			continue
-		case object[a.name] != nil:
-			return nil, &usageError{what: fmt.Sprintf("the argument %q is there twice", plain(a.name)), advice: "give several values as JSON: NAME:='[\"a\", \"b\"]'"}
-		case !known && t.InputSchema.Properties != nil:
-			return nil, t.unknown(a.name)
-		case a.json != nil:
-			object[a.name] = a.json
-		case !known || bytes.Contains(property.Type, []byte(`"string"`)) || !json.Valid([]byte(a.text)):
-			object[a.name], _ = json.Marshal(a.text)
-		default:
-			object[a.name] = json.RawMessage(a.text)
-		}
-	}
-	return json.Marshal(object)
-}
-
-// unknown returns the error for an argument that the tool doesn't take.
-func (t *serverTool) unknown(name string) error {
-	var names []string
-	for n := range t.InputSchema.Properties {
-		if slices.Contains(t.InputSchema.Required, n) {
-			n += " (required)"
-		}
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	advice := "it takes " + strings.Join(names, ", ")
-	if len(names) == 0 {
-		advice = "it takes none"
-	}
-	if near := closest(name, names); near != "" {
-		advice = fmt.Sprintf("did you mean %s?", near)
-	}
-	return &usageError{what: fmt.Sprintf("the tool %s takes no argument %q", t.Name, plain(name)), advice: advice}
 }
 
 // completeTimeout is how long the shell waits for the names of tools when the tab key has been pressed.
 const completeTimeout = 3 * time.Second
 
-// complete completes the name of the tool, and after it those of its arguments.
-func (f *callFlags) complete(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+// complete completes the name of the tool, and after it those of its arguments and what they may be.
+func (f *callFlags) complete(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completeTimeout)
 	defer cancel()
 	cmd.SetContext(ctx)
 	cmd.SetErr(io.Discard)
-	c, done, err := f.openClient(cmd, f.serverArgs())
+	c, done, err := f.openClient(cmd, f.serverArgs(), newStatusLine(cmd))
 	defer done()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	if len(args) > 0 {
-		t, err := c.tool(ctx, args[0])
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
+	var words []string
+	directive := cobra.ShellCompDirectiveNoFileComp
+	if len(args) == 0 {
+		words, err = c.toolNames(ctx)
+	} else if t, e := c.tool(ctx, args[0]); e == nil {
+		if name, _, ok := strings.Cut(word, "="); ok {
+			words = t.valueWords(name)
+		} else {
+			words, directive = t.argumentWords(args[1:]), directive|cobra.ShellCompDirectiveNoSpace
 		}
-		var names []string
-		for name := range t.InputSchema.Properties {
-			names = append(names, name+"=")
-		}
-		return names, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}
+	words = slices.DeleteFunc(words, func(w string) bool { return err != nil || !strings.HasPrefix(w, word) })
+	return words, directive
+}
+
+// toolNames returns the names of the server's tools with what they do, as cobra wants it.
+func (c *mcpClient) toolNames(ctx context.Context) ([]string, error) {
 	items, err := c.pages(ctx, mcp.MethodToolsList, "tools")
 	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+		return nil, err
 	}
 	var names []string
 	for _, item := range items {
 		if row, err := toolRow(item); err == nil {
-			names = append(names, row[0]+"\t"+row[2])
+			names = append(names, unbroken(row[0])+"\t"+unbroken(row[2]))
 		}
 	}
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return names, nil
+}
+
+// argumentWords returns the names of the tool's arguments that are not among args, those first that must be there.
+func (t *serverTool) argumentWords(args []string) []string {
+	s := readSchema(t.InputSchema)
+	var words []string
+	for _, name := range slices.Concat(s.Required, slices.Sorted(maps.Keys(s.Properties))) {
+		word := unbroken(name) + "="
+		if !slices.Contains(words, word) && !slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, word) }) {
+			words = append(words, word)
+		}
+	}
+	return words
+}
+
+// valueWords returns what an argument may be, if its schema lists that.
+func (t *serverTool) valueWords(name string) []string {
+	property := readSchema(readSchema(t.InputSchema).Properties[name])
+	values := property.Enum
+	if len(values) == 0 && property.kinds(t.InputSchema, 0) == kindBoolean {
+		values = []any{true, false}
+	}
+	var words []string
+	for _, v := range values {
+		words = append(words, name+"="+unbroken(fmt.Sprint(v)))
+	}
+	return words
 }

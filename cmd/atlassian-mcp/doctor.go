@@ -12,6 +12,7 @@ import (
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/atlassian"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/auth"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/keychain"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/remote"
 )
 
@@ -24,8 +25,9 @@ type doctorFlags struct {
 func newDoctorCommand() *cobra.Command {
 	f := new(doctorFlags)
 	cmd := &cobra.Command{
-		Use:   "doctor [URL] [flags]",
-		Short: "Find out what is wrong, and what to do about it",
+		Use:       "doctor [URL] [flags]",
+		ValidArgs: atlassian.EndpointNames,
+		Short:     "Find out what is wrong, and what to do about it",
 		Long: `doctor goes the whole way from this computer to the server's tools, says what it
 finds at each step, and what to do where something is wrong. It opens no browser and
 changes nothing; at most it calls one tool that reads who you are.
@@ -61,6 +63,7 @@ type finding struct {
 	Mark    mark     `json:"result"`
 	Text    string   `json:"text"`
 	Details []string `json:"details,omitempty"`
+	Refusal string   `json:"refusal,omitempty"` // name of one of Atlassian's, such as "ip-refused"
 	Advice  string   `json:"advice,omitempty"`
 }
 
@@ -70,8 +73,11 @@ type diagnosis struct {
 	account   *account
 	remote    remote.Config
 	signIn    auth.Config
-	header    bool // Authorization is among the headers that the user gives
-	logFile   string
+	given     string   // who the user is, if that has been said instead of signing in: where; "" otherwise
+	trouble   []string // the last of each log, as it was before the checks
+	logs      int      // that there are
+	others    []keychain.Process
+	otherErr  error
 	client    *mcpClient // nil if there is no session
 	tools     []string
 	nameless  bool // the server's address can't be looked up
@@ -97,7 +103,7 @@ func inspections() []inspection {
 		{"session", (*diagnosis).session},
 		{"tools", (*diagnosis).toolCount},
 		{"access", (*diagnosis).access},
-		{"others", (*diagnosis).others},
+		{"others", (*diagnosis).otherRelays},
 		{"log", (*diagnosis).log},
 	}
 }
@@ -107,6 +113,8 @@ func (f *doctorFlags) doctor(cmd *cobra.Command, args []string) error {
 	if cmd.Flags().Changed("explain") {
 		return f.explainMessage(cmd, args)
 	}
+	line := newStatusLine(cmd)
+	defer line.close()
 	log, closeLog, err := openLog(cmd.ErrOrStderr(), f.debug, f.logFile)
 	if err != nil {
 		return err
@@ -122,20 +130,18 @@ func (f *doctorFlags) doctor(cmd *cobra.Command, args []string) error {
 	var findings []finding
 	wrong := 0
 	for _, c := range inspections() {
-		if f.json {
-			findings = append(findings, c.run(cmd.Context(), d))
-		} else {
-			done := waiting(cmd.ErrOrStderr(), "checking: "+c.name)
-			found := c.run(cmd.Context(), d)
-			done()
-			found.print(out)
-			findings = append(findings, found)
-		}
-		if findings[len(findings)-1].Mark == markFailed {
-			wrong++
-		}
-		if err := cmd.Context().Err(); err != nil {
+		line.show("checking: " + c.name)
+		found := c.run(cmd.Context(), d)
+		line.show("")
+		if cmd.Context().Err() != nil {
 			return context.Cause(cmd.Context())
+		}
+		if !f.json {
+			found.print(out)
+		}
+		findings = append(findings, found)
+		if found.Mark == markFailed {
+			wrong++
 		}
 	}
 	if f.json {
@@ -215,7 +221,7 @@ func (f *doctorFlags) explainMessage(cmd *cobra.Command, args []string) error {
 		}{ok, r.Name, r.Cause, r.Advice})
 	}
 	if !ok {
-		return errors.New("this message is not among those that are known")
+		return &usageError{what: "this message is not among those that are known", advice: "give the words that the page or the tool shows, in quotes"}
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s.\n%s\n", r.Name, capitalized(r.Cause), r.Advice)
 	return err

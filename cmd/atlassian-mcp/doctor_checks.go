@@ -4,14 +4,13 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -23,7 +22,6 @@ import (
 	"github.com/atlassian-mcp/atlassian-mcp/internal/atlassian"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/auth"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/keychain"
-	"github.com/atlassian-mcp/atlassian-mcp/internal/remote"
 )
 
 // checkTimeout bounds each check. A check that takes longer has found out something, too.
@@ -35,13 +33,23 @@ func (f *doctorFlags) diagnosis(cmd *cobra.Command, args []string, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
-	cfg, user, err := f.relayFlags.config(cmd, args, log)
+	cfg, user, err := f.configOver(cmd, server, log)
 	if err != nil {
 		return nil, err
 	}
 	cfg.Remote.Waiting = nil
-	d := &diagnosis{server: server, remote: cfg.Remote, signIn: user.cfg, logFile: f.logFile, header: server.header.Get("Authorization") != ""}
+	d := &diagnosis{server: server, remote: cfg.Remote, signIn: user.cfg}
 	d.account = &account{cfg: user.cfg, client: auth.New(user.cfg), close: user.Close}
+	d.others, d.otherErr = user.cfg.Store.Others()
+	d.readLogs(f.logFile)
+	switch token, _ := user.storedAuthorization(cmd.Context()); { // an error is for the keychain's check
+	case server.header.Get("Authorization") != "":
+		d.given = "--header"
+	case d.signIn.Authorization != "":
+		d.given = "the API token in " + apiTokenEnv
+	case token != "":
+		d.given = "the API token that 'atlassian-mcp login --api-token' has kept"
+	}
 	return d, nil
 }
 
@@ -51,97 +59,6 @@ func (d *diagnosis) close() {
 	}
 	d.account.client.Close()
 	d.account.close()
-}
-
-// name looks up the address of the server.
-func (d *diagnosis) name(ctx context.Context) finding {
-	host := d.server.url.Hostname()
-	if proxy := d.proxyURL(); proxy != "" {
-		return finding{Mark: markSkipped, Text: host + " is looked up by the HTTP proxy " + proxy}
-	}
-	if net.ParseIP(host) != nil {
-		return finding{Mark: markSkipped, Text: host + " is an address already"}
-	}
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	addresses, err := net.DefaultResolver.LookupHost(ctx, host)
-	if err != nil {
-		d.nameless = true
-		return failure(err)
-	}
-	return finding{Mark: markFine, Text: host + " is " + strings.Join(addresses[:min(3, len(addresses))], ", ")}
-}
-
-// certificate connects, and looks at who vouches for the server.
-func (d *diagnosis) certificate(ctx context.Context) finding {
-	if d.nameless {
-		return finding{Mark: markSkipped, Text: "the server's address is not known"}
-	}
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, d.server.url.Scheme+"://"+d.server.url.Host+"/", nil)
-	if err != nil {
-		return failure(err)
-	}
-	req.Header.Set("User-Agent", userAgent())
-	resp, err := withoutURL(d.server.transport.RoundTrip)(req)
-	if err != nil {
-		return failure(err)
-	}
-	resp.Body.Close()
-	d.reachable = true
-	if resp.TLS == nil || len(resp.TLS.PeerCertificates) == 0 {
-		return finding{Mark: markFine, Text: "connected to " + d.server.url.Host + ", without encryption"}
-	}
-	leaf := resp.TLS.PeerCertificates[0]
-	found := finding{Mark: markFine, Text: fmt.Sprintf("connected to %s by %s; its certificate was issued by %s", d.server.url.Host, resp.Proto, issuerOf(leaf))}
-	if strings.HasSuffix(d.server.url.Hostname(), ".atlassian.com") && !public(leaf) {
-		found.Mark = markWarned
-		found.Advice = "this is no public authority: your company or a program on this computer reads the traffic (TLS inspection). That works as long as its certificate is trusted here"
-	}
-	return found
-}
-
-// issuerOf returns who issued c, with the organization, which is what tells a company's inspection from the public's.
-func issuerOf(c *x509.Certificate) string {
-	name := distinguishedName(c.Issuer)
-	if org := c.Issuer.Organization; len(org) > 0 && org[0] != c.Issuer.CommonName {
-		name += " of " + fmt.Sprintf("%q", org[0])
-	}
-	return name
-}
-
-// public reports whether c is from one of the authorities that issue the certificates of large sites.
-func public(c *x509.Certificate) bool {
-	issuer := strings.ToLower(c.Issuer.String())
-	return slices.ContainsFunc([]string{"amazon", "digicert", "google trust", "let's encrypt", "sectigo", "globalsign", "cloudflare", "entrust", "ssl.com", "ssl corp"},
-		func(name string) bool { return strings.Contains(issuer, name) })
-}
-
-// proxyURL returns the HTTP proxy on the way to the server, without password, "" if there is none.
-func (d *diagnosis) proxyURL() string {
-	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: d.server.url})
-	if err != nil || proxy == nil {
-		return ""
-	}
-	return proxy.Redacted()
-}
-
-// proxy tells the HTTP proxy. That it works has been seen by then.
-func (d *diagnosis) proxy(context.Context) finding {
-	if _, err := http.ProxyFromEnvironment(&http.Request{URL: d.server.url}); err != nil {
-		return finding{Mark: markFailed, Text: err.Error(), Advice: "correct HTTPS_PROXY: it looks like http://proxy.example.com:8080"}
-	}
-	if proxy := d.proxyURL(); proxy != "" {
-		return finding{Mark: markFine, Text: "through " + proxy}
-	}
-	text := "none"
-	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
-		if os.Getenv(name) != "" {
-			text = "none: " + name + " is set, and NO_PROXY or the address of this server makes an exception"
-		}
-	}
-	return finding{Mark: markFine, Text: text}
 }
 
 // metadata follows the documents that lead to the sign-in.
@@ -154,7 +71,7 @@ func (d *diagnosis) metadata(ctx context.Context) finding {
 	s, err := d.account.client.Survey(ctx)
 	var details []string
 	for _, f := range s.Fetched {
-		details = append(details, fmt.Sprintf("%s: %s", f.URL, cmp.Or(f.Status, "no answer")))
+		details = append(details, fmt.Sprintf("%s: %s", strings.Join(append([]string{f.URL}, f.Via...), " -> "), cmp.Or(f.Status, "no answer")))
 	}
 	if len(s.Fetched) > 0 && s.Fetched[0].Status != "" && !strings.HasPrefix(s.Fetched[0].Status, "401") {
 		if r, ok := d.explainStatus(ctx); ok {
@@ -201,10 +118,8 @@ func (d *diagnosis) needless() (finding, bool) {
 	switch {
 	case !d.reachable:
 		return finding{Mark: markSkipped, Text: "the server can't be reached"}, true
-	case d.header:
-		return finding{Mark: markSkipped, Text: "--header says who you are"}, true
-	case d.signIn.Authorization != "":
-		return finding{Mark: markSkipped, Text: "there is an API token in " + apiTokenEnv}, true
+	case d.given != "":
+		return finding{Mark: markSkipped, Text: d.given + " takes the place of a sign-in"}, true
 	}
 	return finding{}, false
 }
@@ -251,9 +166,8 @@ func (d *diagnosis) keychain(ctx context.Context) finding {
 
 // signedIn looks at what is kept.
 func (d *diagnosis) signedIn(ctx context.Context) finding {
-	if d.header || d.signIn.Authorization != "" {
-		f, _ := d.needless()
-		return f
+	if d.given != "" {
+		return finding{Mark: markFine, Text: d.given + " says who you are"}
 	}
 	report, err := d.account.report(ctx, false)
 	if err != nil {
@@ -262,13 +176,42 @@ func (d *diagnosis) signedIn(ctx context.Context) finding {
 	s := report.Accounts[0]
 	found := finding{Mark: markFine, Text: s.signedIn(time.Now())}
 	if s.Pending != "" {
-		found.Details = []string{"a sign-in page waits for you"}
+		found.Details = []string{fmt.Sprintf("a sign-in page waits for you until %s: %s", s.PendingTill.Local().Format(time.TimeOnly), s.Pending)}
 	}
-	if !s.SignedIn {
-		found.Mark, found.Text = markFailed, "nobody is signed in"
-		found.Advice = hint(errSignedOut)
+	if s.SignedIn {
+		return found
 	}
+	found.Mark, found.Text, found.Advice = markFailed, "nobody is signed in", hint(errSignedOut)
+	if s.LastFailure != "" {
+		found.Text += "; " + s.LastFailure
+		found.Advice += `; if the page in the browser said something, 'atlassian-mcp doctor --explain "…"' says what it means`
+		if r, ok := atlassian.Explain(d.server.url.String(), 0, s.LastFailure); ok {
+			found = refused(found.Text, r)
+		}
+	}
+	found.Details = append(found.Details, d.elsewhere(ctx, s.Status)...)
 	return found
+}
+
+// elsewhere tells where else on the same host somebody is signed in, which doesn't count here.
+func (d *diagnosis) elsewhere(ctx context.Context, here auth.Status) []string {
+	all, err := d.account.client.StatusAll(ctx)
+	if err != nil {
+		return nil
+	}
+	var lines []string
+	for _, s := range all {
+		u, err := url.Parse(s.Server)
+		if err != nil || u.Host != d.server.url.Host || !s.SignedIn || s.Server == here.Server && s.Profile == here.Profile {
+			continue
+		}
+		line := "there is a sign-in at " + s.Server
+		if s.Profile != "" {
+			line += " with --profile " + s.Profile
+		}
+		lines = append(lines, line+", which does not count here")
+	}
+	return lines
 }
 
 // session opens a session as an MCP client does.
@@ -281,11 +224,6 @@ func (d *diagnosis) session(ctx context.Context) finding {
 	began := time.Now()
 	c, err := dial(ctx, d.remote)
 	if err != nil {
-		if status, ok := errors.AsType[*remote.StatusError](err); ok {
-			if r, ok := atlassian.Explain(d.server.url.String(), status.Status, status.Body); ok {
-				return refused(err.Error(), r)
-			}
-		}
 		if _, ok := errors.AsType[*auth.SignInError](err); ok {
 			return finding{Mark: markFailed, Text: "the server wants a sign-in", Advice: hint(err)}
 		}
@@ -314,13 +252,19 @@ func (d *diagnosis) toolCount(ctx context.Context) finding {
 		}
 	}
 	found := finding{Mark: markFine, Text: fmt.Sprintf("%d", len(d.tools))}
-	if len(d.tools) <= 3 && slices.Contains(d.tools, "atlassianUserInfo") || len(d.tools) == 0 {
-		found.Mark = markFailed
-		found.Text += ": " + cmp.Or(strings.Join(d.tools, ", "), "none")
+	switch {
+	case len(d.tools) == 0:
+		found.Mark, found.Text = markWarned, "none"
+	case len(d.tools) <= unscopedTools && d.given != "" && atlassian.TakesAPIToken(d.server.url):
+		found.Mark, found.Refusal = markFailed, "unscoped-token"
+		found.Text += " only: " + strings.Join(d.tools, ", ")
 		found.Advice = "an API token without scopes gets no more: create one with all scopes of the app \"Rovo MCP\" (id.atlassian.com, Security, API tokens)"
 	}
 	return found
 }
+
+// unscopedTools is how many tools there are at most for an API token without scopes: those that tell who and where one is.
+const unscopedTools = 3
 
 // access calls the tool that tells who one is. Atlassian refuses most of what it refuses at the first call only.
 func (d *diagnosis) access(ctx context.Context) finding {
@@ -333,19 +277,11 @@ func (d *diagnosis) access(ctx context.Context) finding {
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	var result mcp.CallToolResult
+	var result toolResult
 	if err := d.client.call(ctx, mcp.MethodToolsCall, mcp.CallToolParams{Name: tool, Arguments: struct{}{}}, &result); err != nil {
-		if r, ok := atlassian.Explain(d.server.url.String(), 0, err.Error()); ok {
-			return refused(err.Error(), r)
-		}
 		return failure(err)
 	}
-	var text string
-	if len(result.Content) > 0 {
-		if c, ok := result.Content[0].(mcp.TextContent); ok {
-			text = c.Text
-		}
-	}
+	text := result.text()
 	if result.IsError {
 		if r, ok := atlassian.Explain(d.server.url.String(), 0, text); ok {
 			return refused(toolMessage(text), r)
@@ -359,21 +295,18 @@ func (d *diagnosis) access(ctx context.Context) finding {
 	return finding{Mark: markFine, Text: strings.TrimSpace("tools can be called, as " + who.Name + " " + who.Email)}
 }
 
-// others tells who else uses the sign-in.
-func (d *diagnosis) others(context.Context) finding {
-	processes, err := d.signIn.Store.Others()
-	if err != nil {
-		return finding{Mark: markWarned, Text: err.Error()}
-	}
-	found := finding{Mark: markFine, Text: "no other relay is running"}
-	if len(processes) > 0 {
-		found.Text = fmt.Sprintf("%d other relays are running", len(processes))
-		if len(processes) == 1 {
-			found.Text = "one other relay is running"
+// otherRelays tells who else uses the sign-in.
+func (d *diagnosis) otherRelays(context.Context) finding {
+	switch len(d.others) {
+	case 0:
+		if d.otherErr != nil {
+			return finding{Mark: markWarned, Text: d.otherErr.Error()}
 		}
-		found.Details = describe(processes)
+		return finding{Mark: markFine, Text: "no relay is running"}
+	case 1:
+		return finding{Mark: markFine, Text: "one relay is running", Details: describe(d.others)}
 	}
-	return found
+	return finding{Mark: markFine, Text: fmt.Sprintf("%d relays are running", len(d.others)), Details: describe(d.others)}
 }
 
 // describe returns a line for each process.
@@ -382,7 +315,7 @@ func describe(processes []keychain.Process) []string {
 	for _, p := range processes {
 		line := fmt.Sprintf("process %d since %s, for %s", p.PID, p.Since.Local().Format("2006-01-02 15:04"), p.Server)
 		if p.Note != "" {
-			line += " (" + p.Note + ")"
+			line += ", started by " + p.Note
 		}
 		lines = append(lines, line)
 	}
@@ -391,37 +324,44 @@ func describe(processes []keychain.Process) []string {
 
 // log tells the last thing that went wrong according to the logs that are known of.
 func (d *diagnosis) log(context.Context) finding {
-	files := []string{d.logFile}
-	if processes, err := d.signIn.Store.Others(); err == nil {
-		for _, p := range processes {
+	switch {
+	case d.logs == 0:
+		return finding{Mark: markSkipped, Text: "no log is written; --log-file FILE in the client's entry writes one"}
+	case len(d.trouble) == 0:
+		return finding{Mark: markFine, Text: "nothing went wrong according to the log"}
+	}
+	return finding{Mark: markFine, Text: "the last thing that went wrong", Details: d.trouble}
+}
+
+// readLogs reads the log file, if that is not "", and those of the other processes.
+func (d *diagnosis) readLogs(file string) {
+	var files []string
+	if file != "" {
+		files = append(files, cmp.Or(absolute(file), file))
+	}
+	for _, p := range d.others {
+		if p.Log != "" {
 			files = append(files, p.Log)
 		}
 	}
 	slices.Sort(files)
-	var details []string
 	for _, file := range slices.Compact(files) {
-		if file == "" {
-			continue
-		}
+		d.logs++
 		line, err := lastTrouble(file)
 		switch {
 		case err != nil:
-			details = append(details, err.Error())
+			d.trouble = append(d.trouble, err.Error())
 		case line != "":
-			details = append(details, file+": "+line)
+			d.trouble = append(d.trouble, file+": "+line)
 		}
 	}
-	switch {
-	case len(files) == 0 || files[len(files)-1] == "":
-		return finding{Mark: markSkipped, Text: "no log is written; --log-file FILE in the client's entry writes one"}
-	case len(details) == 0:
-		return finding{Mark: markFine, Text: "nothing went wrong according to the log"}
-	}
-	return finding{Mark: markFine, Text: "the last thing that went wrong", Details: details}
 }
 
 // lastTrouble returns the last warning or error in the last megabyte of a log.
 func lastTrouble(file string) (string, error) {
+	if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
+		return "", err // what is a terminal or a pipe has no past
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return "", err
@@ -445,10 +385,13 @@ func lastTrouble(file string) (string, error) {
 
 // failure is the finding that something went wrong.
 func failure(err error) finding {
+	if known, ok := errors.AsType[*refusedError](err); ok {
+		return refused(err.Error(), known.refusal)
+	}
 	return finding{Mark: markFailed, Text: err.Error(), Advice: hint(err)}
 }
 
 // refused is the finding that Atlassian has said no.
 func refused(text string, r atlassian.Refusal) finding {
-	return finding{Mark: markFailed, Text: text + ": " + r.Cause, Advice: r.Advice}
+	return finding{Mark: markFailed, Text: text + ": " + r.Cause, Refusal: r.Name, Advice: clause(r.Advice)}
 }

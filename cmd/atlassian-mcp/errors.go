@@ -93,6 +93,7 @@ func unbroken(text string) string {
 func hint(err error) string {
 	var (
 		usage       *usageError
+		refused     *refusedError
 		op          *net.OpError
 		proxy       *proxyError
 		dns         *net.DNSError
@@ -109,6 +110,8 @@ func hint(err error) string {
 		none        *keychain.NoServiceError
 	)
 	switch {
+	case errors.As(err, &refused):
+		return clause(refused.refusal.Advice)
 	case errors.As(err, &signIn) && signIn.URL != "":
 		return "open " + signIn.URL + " in a browser to sign in, then try again"
 	case errors.As(err, &signIn), errors.Is(err, auth.ErrDenied), errors.Is(err, errSignedOut):
@@ -150,6 +153,11 @@ func hint(err error) string {
 		return "the server, or a proxy, VPN or firewall on the way to it, cut the connection"
 	}
 	return ""
+}
+
+// clause returns a sentence as hints are written: without a capital and a full stop.
+func clause(sentence string) string {
+	return strings.ToLower(sentence[:1]) + strings.TrimSuffix(sentence[1:], ".")
 }
 
 // dnsHint tells a name that does not exist from a network that can't tell.

@@ -108,6 +108,9 @@ var anyURL = regexp.MustCompile(`https?://[^\s"'<>]+`)
 func scrub(text string) string {
 	return anyURL.ReplaceAllStringFunc(text, func(s string) string {
 		address := strings.TrimRight(s, ".,:;!?)]") // the sentence's, not the address's
+		if !strings.ContainsAny(address, "?#@") {
+			return s // nothing in it is hidden, so it may be malformed too: a pattern, for one
+		}
 		if u, err := url.Parse(address); err == nil {
 			return redactURL(u) + s[len(address):]
 		}

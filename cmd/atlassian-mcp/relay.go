@@ -45,6 +45,8 @@ var started = time.Now()
 type relayFlags struct {
 	serverFlags
 	signInFlags
+	policyFlags
+	compatRelay
 	transport        transportFlag
 	handshakeTimeout secondsFlag
 	requestTimeout   secondsFlag
@@ -71,33 +73,42 @@ func (f *relayFlags) command() *cobra.Command {
 	}
 	cmd.SetVersionTemplate("{{.Version}}\n")
 
-	f.setDefaults()
+	f.add(cmd)
+	return cmd
+}
+
+// add adds the flags to cmd.
+func (f *relayFlags) add(cmd *cobra.Command) {
+	f.handshakeTimeout = secondsFlag(20 * time.Second)
+	f.maxMessage = 256 << 20
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	f.signInFlags.add(flags)
 	f.addSignIn(flags)
 	f.addHeaders(flags)
 	f.serverFlags.add(flags)
+	f.policyFlags.add(flags)
+	f.compatRelay.add(flags)
 	flags.Var(&f.transport, "transport", "try transports in this `ORDER`: http-first (default),\nsse-first, http-only or sse-only")
 	flags.Var(&f.handshakeTimeout, "handshake-timeout", "give up on the server's first answer after this `TIME`")
 	flags.Var(&f.requestTimeout, "request-timeout", "give up on an answer after this `TIME` without progress\n(default never)")
 	flags.Var(&f.maxMessage, "max-message", "refuse messages of more `BYTES`")
-	flags.MarkHidden("max-message")
+	for _, rare := range []string{"connect-timeout", "handshake-timeout", "header-file", "max-message"} {
+		flags.MarkHidden(rare)
+	}
+	onlyOnce(flags)
 	cmd.RegisterFlagCompletionFunc("transport", cobra.FixedCompletions(transportNames, cobra.ShellCompDirectiveNoFileComp))
-	return cmd
-}
-
-// setDefaults sets what is not zero if no flag says otherwise.
-func (f *relayFlags) setDefaults() {
-	f.handshakeTimeout = secondsFlag(20 * time.Second)
-	f.maxMessage = 256 << 20
 }
 
 // run relays between cmd's standard streams and the server that args name.
 func (f *relayFlags) run(cmd *cobra.Command, args []string) error {
 	stdin, stdout := cmd.InOrStdin(), cmd.OutOrStdout()
+	if f.silent && !f.debug {
+		cmd.SetErr(io.Discard)
+	}
 	stderr, flush := newPatientWriter(cmd.ErrOrStderr())
 	defer flush()
+	defer cmd.SetErr(cmd.ErrOrStderr())
 	cmd.SetErr(stderr)
 	log, closeLog, err := openLog(stderr, f.debug, f.logFile)
 	if err != nil {
@@ -109,6 +120,7 @@ func (f *relayFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer user.Close()
+	defer f.join(user.cfg.Store, cfg)()
 	log.Debug("relaying", "version", buildVersion(), "url", cfg.Remote.URL, "header", cfg.Remote.Header)
 	if isTerminal(stdin) {
 		fmt.Fprintf(stderr, "atlassian-mcp: relaying JSON-RPC messages, one a line, from here to %s until end of file\n", redactURL(cfg.Remote.URL))
@@ -150,10 +162,19 @@ func (r atEOF) Read(p []byte) (int, error) {
 
 // config returns what the flags and args ask for, but for Report, and who sends the requests. Its errors are *usageErrors.
 func (f *relayFlags) config(cmd *cobra.Command, args []string, log *slog.Logger) (relay.Config, *signer, error) {
+	args, err := f.positional(args)
+	if err != nil {
+		return relay.Config{}, nil, err
+	}
 	server, err := f.connect(cmd, args, log)
 	if err != nil {
 		return relay.Config{}, nil, err
 	}
+	return f.configOver(cmd, server, log)
+}
+
+// configOver is config for what connect has returned.
+func (f *relayFlags) configOver(cmd *cobra.Command, server *connection, log *slog.Logger) (relay.Config, *signer, error) {
 	signIn, err := f.signInFlags.config(cmd, server, log)
 	if err != nil {
 		return relay.Config{}, nil, err
@@ -173,9 +194,13 @@ func (f *relayFlags) config(cmd *cobra.Command, args []string, log *slog.Logger)
 		},
 		Started:      started,
 		Capabilities: atlassian.Capabilities(server.url),
+		Tools:        f.tools(server.url),
 		Version:      buildVersion(),
 		Transient:    mayPass,
 		Log:          log,
+	}
+	if err := f.compatRelay.apply(&cfg.Remote); err != nil {
+		return relay.Config{}, nil, err
 	}
 	user := newSigner(signIn, time.Duration(f.handshakeTimeout))
 	known := &memory{server: server.url, profile: f.profile, account: user.account, log: log}

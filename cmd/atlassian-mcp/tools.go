@@ -7,6 +7,8 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/spf13/cobra"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/atlassian"
 )
 
 // askFlags are the flags of the commands that ask the server something themselves.
@@ -16,20 +18,19 @@ type askFlags struct {
 	json   bool
 }
 
-// addAsk adds the flags.
+// addAsk adds the flags of the relay, so that what is in a client's configuration can be tried in a terminal.
 func (f *askFlags) addAsk(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.SortFlags = false
-	f.setDefaults()
-	f.addHeaders(flags)
-	f.serverFlags.add(flags)
-	f.signInFlags.add(flags)
+	f.relayFlags.add(cmd)
+	for _, useless := range []string{"no-browser", "auth-timeout"} { // nobody is asked to sign in
+		cmd.Flags().MarkHidden(useless)
+	}
 	cmd.DisableFlagsInUseLine = true
 }
 
 // addServer adds --server, for commands whose arguments are something else than the URL.
 func (f *askFlags) addServer(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.server, "server", "", "ask the server at this `URL`, or v1, authv2 or v2")
+	cmd.RegisterFlagCompletionFunc("server", cobra.FixedCompletions(atlassian.EndpointNames, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // serverArgs returns what names the server.
@@ -43,8 +44,9 @@ func (f *askFlags) serverArgs() []string {
 func newToolsCommand() *cobra.Command {
 	f := new(askFlags)
 	cmd := &cobra.Command{
-		Use:   "tools [URL] [flags]",
-		Short: "List the server's tools",
+		Use:       "tools [URL] [flags]",
+		ValidArgs: atlassian.EndpointNames,
+		Short:     "List the server's tools",
 		Long: `tools lists the tools that the server has for whoever is signed in: what an MCP
 client sees. Those that change something are marked with "writes".`,
 		Example: `  atlassian-mcp tools
@@ -65,9 +67,10 @@ client sees. Those that change something are marked with "writes".`,
 func newPromptsCommand() *cobra.Command {
 	f := new(askFlags)
 	cmd := &cobra.Command{
-		Use:   "prompts [URL] [flags]",
-		Short: "List the server's prompts",
-		Long:  `prompts lists the prompts that the server has.`,
+		Use:       "prompts [URL] [flags]",
+		ValidArgs: atlassian.EndpointNames,
+		Short:     "List the server's prompts",
+		Long:      `prompts lists the prompts that the server has.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.list(cmd, args, listing{
 				what: "prompts", method: mcp.MethodPromptsList, member: "prompts",
@@ -126,17 +129,21 @@ type listing struct {
 
 // list prints what the server lists.
 func (f *askFlags) list(cmd *cobra.Command, args []string, l listing) error {
-	c, done, err := f.openClient(cmd, args)
+	line := newStatusLine(cmd)
+	defer line.close()
+	c, done, err := f.openClient(cmd, args, line)
 	defer done()
 	if err != nil {
 		return err
 	}
 	var items []json.RawMessage
 	if l.has(c.server.Capabilities) {
+		line.show("asking for the server's " + l.what)
 		if items, err = c.pages(cmd.Context(), l.method, l.member); err != nil {
 			return err
 		}
 	}
+	line.show("")
 	if f.json {
 		if items == nil {
 			items = []json.RawMessage{}
@@ -149,11 +156,9 @@ func (f *askFlags) list(cmd *cobra.Command, args []string, l listing) error {
 	}
 	var t table
 	for _, item := range items {
-		row, err := l.row(item)
-		if err != nil {
-			return fmt.Errorf("the server's answer to %s can't be read: %v", l.method, err)
+		if row, err := l.row(item); err == nil { // else it is nothing that a client could use
+			t.add(row...)
 		}
-		t.add(row...)
 	}
 	return t.print(cmd.OutOrStdout())
 }
@@ -176,10 +181,22 @@ func toolRow(item json.RawMessage) ([]string, error) {
 
 // readResource writes what is at uri.
 func (f *askFlags) readResource(cmd *cobra.Command, uri string) error {
-	c, done, err := f.openClient(cmd, f.serverArgs())
+	line := newStatusLine(cmd)
+	defer line.close()
+	c, done, err := f.openClient(cmd, f.serverArgs(), line)
 	defer done()
 	if err != nil {
 		return err
+	}
+	line.show("reading " + plain(uri))
+	var whole json.RawMessage
+	if err := c.call(cmd.Context(), mcp.MethodResourcesRead, mcp.ReadResourceParams{URI: uri}, &whole); err != nil {
+		return err
+	}
+	line.show("")
+	out := cmd.OutOrStdout()
+	if f.json {
+		return printJSON(out, whole)
 	}
 	var result struct {
 		Contents []struct {
@@ -187,22 +204,14 @@ func (f *askFlags) readResource(cmd *cobra.Command, uri string) error {
 			Blob []byte  `json:"blob"`
 		} `json:"contents"`
 	}
-	if f.json {
-		var whole json.RawMessage
-		if err := c.call(cmd.Context(), mcp.MethodResourcesRead, mcp.ReadResourceParams{URI: uri}, &whole); err != nil {
-			return err
-		}
-		return printJSON(cmd.OutOrStdout(), whole)
+	if err := json.Unmarshal(whole, &result); err != nil {
+		return fmt.Errorf("the resource can't be read: %v; --json writes it as it came", err)
 	}
-	if err := c.call(cmd.Context(), mcp.MethodResourcesRead, mcp.ReadResourceParams{URI: uri}, &result); err != nil {
-		return err
-	}
-	out := cmd.OutOrStdout()
 	for _, content := range result.Contents {
 		switch {
 		case content.Text != nil:
 			err = writeText(out, *content.Text)
-		case isTerminal(cmd.InOrStdin()) && isTerminalWriter(out):
+		case isTerminalWriter(out):
 			err = errors.New("this resource is not text; send the output to a file")
 		default:
 			_, err = out.Write(content.Blob)

@@ -86,7 +86,11 @@ func (s *Store) Others() ([]Process, error) {
 			continue // it ends, or begins, just now
 		}
 		alive := flock.New(path + ".lock")
-		if free, err := alive.TryLock(); free || err != nil {
+		free, err := alive.TryLock()
+		if err != nil {
+			continue // there is no telling
+		}
+		if free {
 			os.Remove(path)
 			alive.Unlock()
 			os.Remove(alive.Path())
