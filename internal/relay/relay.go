@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/policy"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/remote"
 )
 
@@ -38,6 +39,7 @@ type Config struct {
 	Capabilities []byte                       // what the server can do, in JSON, for as long as it has not said so; nil means everything
 	Version      string                       // of this program, for the same
 	Transient    func(error) bool             // whether a failure to open a session may be over by itself; nil means [remote.Transient]
+	Tools        *policy.Tools                // which of the server's tools the client may see and call; nil means all
 	SignIn       *SignIn                      // how a person is asked to sign in; nil means that none can
 
 	// HungUp is closed when nobody can write to the input any more. It is for when the input is not read, because too much is waiting;
@@ -333,6 +335,12 @@ func (r *relay) send(m jsonrpc.Message) {
 	if r.ours(m) {
 		return
 	}
+	if answer, refused := r.cfg.Tools.Refuse(m); refused {
+		if m.Kind == jsonrpc.Request {
+			r.answerInBatch(answer)
+		}
+		return
+	}
 	waiting := len(r.held) > 0 && m.Kind != jsonrpc.Response && m.Method != "notifications/cancelled" // the others go ahead
 	switch {
 	case r.conn == nil:
@@ -390,14 +398,22 @@ func (r *relay) unsend(id jsonrpc.ID) bool {
 // copy writes what the session has said already, and what it says until there is no more.
 func (r *relay) copy(early []jsonrpc.Message) {
 	defer close(r.written)
-	r.write(r.batches.collect(early)...)
+	r.write(r.batches.collect(r.permitted(early))...)
 	for {
 		messages, err := r.conn.Receive(r.ctx)
 		if err != nil {
 			return
 		}
-		r.write(r.batches.collect(messages)...)
+		r.write(r.batches.collect(r.permitted(messages))...)
 	}
+}
+
+// permitted returns messages, which it may change, without what the client may not see.
+func (r *relay) permitted(messages []jsonrpc.Message) []jsonrpc.Message {
+	for i, m := range messages {
+		messages[i] = r.cfg.Tools.Edit(m)
+	}
+	return messages
 }
 
 // reply has m, which is our own, written.

@@ -1,0 +1,12 @@
+package atlassian
+
+import "net/url"
+
+// IndirectTools returns the tools of server by which others are found that are not listed, and those that run them: their argument "name" says
+// which. There are none if server is not Atlassian's, or a stand-in on this computer.
+func IndirectTools(server *url.URL) (finders, runners []string) {
+	if !TakesAPIToken(server) {
+		return nil, nil
+	}
+	return []string{"discover"}, []string{"execute", "executeRead", "executeWrite", "executeDestructive"}
+}
