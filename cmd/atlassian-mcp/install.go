@@ -269,7 +269,11 @@ func checkRelayArgs(args []string) error {
 			return &usageError{what: "--" + name + " is nothing to start a client's server with", advice: "leave it out"}
 		}
 	}
-	server, err := serverArg(cmd, cmd.Flags().Args())
+	words, err := f.positional(cmd.Flags().Args())
+	if err != nil {
+		return err
+	}
+	server, err := serverArg(cmd, words)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return exitOK
 	}
-	printError(stderr, err)
+	printError(cmd.ErrOrStderr(), err)
 	// A client that finds its server gone without a word shows "connection closed" at best.
 	// Stay for as long as it takes to tell it why.
 	if usage, ok := errors.AsType[*usageError](err); ok && cmd == root && !isTerminal(stdin) {
@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 // newRootCommand returns the whole command line. The bare command is the relay.
 func newRootCommand() *cobra.Command {
 	root := newRelayCommand()
-	root.AddCommand(newLoginCommand(), newLogoutCommand(), newStatusCommand(), newDoctorCommand(), newToolsCommand(), newCallCommand(), newResourcesCommand(), newPromptsCommand(), newSandboxCommand(), newDemoCommand(), newVersionCommand(), newRenewCommand(), newBrowseCommand(), newInstallCommand(), newUninstallCommand())
+	root.AddCommand(newLoginCommand(), newLogoutCommand(), newStatusCommand(), newDoctorCommand(), newToolsCommand(), newCallCommand(), newResourcesCommand(), newPromptsCommand(), newSandboxCommand(), newDemoCommand(), newVersionCommand(), newRenewCommand(), newBrowseCommand(), newInstallCommand(), newUninstallCommand(), newCompatTopic())
 	root.SetHelpCommand(newHelpCommand())
 
 	// Whoever calls run prints the error; the usage text would hide it.

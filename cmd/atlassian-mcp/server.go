@@ -27,6 +27,7 @@ type serverFlags struct {
 	connectTimeout secondsFlag
 	debug          bool
 	logFile        string
+	compat         compatConnection
 }
 
 func (f *serverFlags) add(flags *pflag.FlagSet) {
@@ -37,6 +38,7 @@ func (f *serverFlags) add(flags *pflag.FlagSet) {
 	flags.Var(&f.connectTimeout, "connect-timeout", "give up connecting after this `TIME`")
 	flags.BoolVar(&f.debug, "debug", false, "log everything, not only warnings, on standard error")
 	flags.StringVar(&f.logFile, "log-file", "", "append a log of everything to `FILE`")
+	f.compat.add(flags)
 }
 
 // addHeaders adds the flags for headers, which only the relay sends.
@@ -53,6 +55,7 @@ type connection struct {
 	client    *http.Client // over transport
 	fresh     func()       // has later requests of client use new connections
 	allowHTTP bool
+	ipv4      bool
 }
 
 // connect returns the connection that the flags and args ask for. It sends nothing. Its errors are *usageErrors.
@@ -65,7 +68,7 @@ func (f *serverFlags) connect(cmd *cobra.Command, args []string, log *slog.Logge
 	if advice != "" {
 		io.WriteString(cmd.ErrOrStderr(), hintLine(advice))
 	}
-	c := &connection{allowHTTP: f.allowHTTP}
+	c := &connection{allowHTTP: f.allowHTTP, ipv4: f.compat.ipv4}
 	if c.url, err = parseServerURL(address, f.allowHTTP); err != nil {
 		return nil, err
 	}
@@ -77,13 +80,17 @@ func (f *serverFlags) connect(cmd *cobra.Command, args []string, log *slog.Logge
 		return nil, err
 	}
 	c.transport = newTransport(time.Duration(f.connectTimeout), roots)
+	f.compat.adjust(c.transport)
 	pool := remote.NewPool(c.transport)
 	c.fresh = pool.Fresh
-	var transport http.RoundTripper = pool
+	transport := f.compat.limit(pool)
 	if log.Enabled(cmd.Context(), slog.LevelDebug) {
 		transport = tracer{transport, log}
 	}
 	c.client = remote.NewClient(transport)
+	if f.compat.disableCookies {
+		c.client.Jar = nil
+	}
 	return c, nil
 }
 

@@ -33,6 +33,7 @@ type signInFlags struct {
 	noBrowser         bool
 	deviceCode        bool
 	clientCredentials bool
+	compat            compatSignIn
 }
 
 // Environment variables that stand for flags, or for what must not be on a command line.
@@ -49,6 +50,7 @@ func (f *signInFlags) add(flags *pflag.FlagSet) {
 	flags.TextVar(&f.tokenStore, "token-store", keychain.Auto, "keep tokens in `STORE`: keychain, file, or auto for files\nonly where there is no keychain")
 	flags.StringVar(&f.resource, "resource", "", "use a token for this `URI`, not for the server's own")
 	flags.MarkHidden("resource")
+	f.compat.addResource(flags)
 }
 
 // addSignIn adds the flags that say how to sign in.
@@ -66,6 +68,7 @@ func (f *signInFlags) addSignIn(flags *pflag.FlagSet) {
 	for _, rare := range []string{"scope", "client-id", "client-secret", "client-metadata-url", "callback-port", "device-code", "client-credentials"} {
 		flags.MarkHidden(rare)
 	}
+	f.compat.add(flags)
 }
 
 // store returns the store that the flags and the environment name.
@@ -115,6 +118,7 @@ func (f *signInFlags) config(cmd *cobra.Command, server *connection, log *slog.L
 		CallbackPort:      f.callbackPort,
 		AuthTimeout:       time.Duration(f.authTimeout),
 		AllowHTTP:         server.allowHTTP,
+		IPv4:              server.ipv4,
 		HTTPClient:        server.client,
 		Transport:         server.transport,
 		UserAgent:         userAgent(),
@@ -123,6 +127,9 @@ func (f *signInFlags) config(cmd *cobra.Command, server *connection, log *slog.L
 	}
 	if f.noBrowser {
 		cfg.OpenURL = nil
+	}
+	if err := f.compat.apply(cmd, &cfg); err != nil {
+		return auth.Config{}, err
 	}
 	cfg.Authorization, err = environmentToken(server.url, say)
 	return cfg, err
@@ -162,4 +169,5 @@ func renewer(cmd *cobra.Command, server *url.URL, store *keychain.Store) func() 
 var renewFlags = map[string]bool{
 	"profile": true, "resource": true, "scope": true, "client-id": true, "client-metadata-url": true,
 	"allow-http": true, "ca-cert": true, "connect-timeout": true, "log-file": true,
+	"headers-timeout": true, "ipv4": true, "disable-resource-parameter": true,
 }

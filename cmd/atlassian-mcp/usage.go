@@ -31,14 +31,15 @@ func (e *usageError) oneLine() string {
 // answered with the flag that was probably meant.
 func flagError(cmd *cobra.Command, err error) error {
 	usage := &usageError{what: err.Error(), advice: fmt.Sprintf("run '%s --help' for the flags", cmd.CommandPath())}
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok && errors.Is(err, errTwice) {
+		return &usageError{what: fmt.Sprintf("--%s is given twice", invalid.GetFlag().Name), advice: "leave out one of them"} // the value may be a secret
+	}
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		var names []string
-		cmd.Flags().VisitAll(func(f *pflag.Flag) {
-			if !f.Hidden {
-				names = append(names, f.Name)
-			}
-		})
-		if name := closest(unknown.GetSpecifiedName(), names); name != "" {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if advice := misplaced(unknown.GetSpecifiedName()); advice != "" {
+			usage.advice = advice
+		} else if name := closest(unknown.GetSpecifiedName(), names); name != "" {
 			usage.advice = fmt.Sprintf("did you mean --%s?", name)
 		}
 	}
