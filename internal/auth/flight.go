@@ -76,7 +76,7 @@ func (c *Client) obtain(ctx context.Context, n need) (*grant, error) {
 // wait waits for f. It returns false and an error when that is not worth it any more: when ctx is done, or when impatient has fired and it is the
 // user who is waited for.
 func (c *Client) wait(ctx context.Context, f *flight, impatient <-chan time.Time) (over bool, err error) {
-	var page <-chan time.Time // fires to look for one
+	var look <-chan time.Time // fires when it is time to look for a page again
 	for {
 		select {
 		case <-f.done:
@@ -84,12 +84,12 @@ func (c *Client) wait(ctx context.Context, f *flight, impatient <-chan time.Time
 		case <-ctx.Done():
 			return false, context.Cause(ctx)
 		case <-impatient:
-		case <-page:
+		case <-look:
 		}
 		if page := c.Page(); page != "" {
 			return false, &SignInError{URL: page, Reason: "the page waits for somebody to sign in"}
 		}
-		impatient, page = nil, time.After(time.Second)
+		impatient, look = nil, time.After(time.Second)
 	}
 }
 

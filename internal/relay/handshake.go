@@ -298,6 +298,7 @@ func (r *relay) expire(now time.Time) {
 		r.lack(r.unhold(i).Message)
 	}
 	if at := r.retryAt; !at.IsZero() && !now.Before(at) {
+		r.retryAt = time.Time{} // also if there is nothing to open a session with any more
 		r.dial(r.idle())
 	}
 }

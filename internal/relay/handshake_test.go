@@ -437,6 +437,22 @@ func TestDiscoverHeld(t *testing.T) {
 		c.end()
 		s.wantRequests("server/discover", "tools/list")
 	})
+	bubble(t, "network down", func(t *testing.T) {
+		s := newServer(t, nil)
+		n := newNetwork(t, s)
+		n.down.Store(true)
+		c := start(t, n.config(s))
+		began := time.Now()
+		c.write(discover)
+		c.want(unknown)
+		wantAt(t, began, 500*time.Millisecond)
+		time.Sleep(time.Hour)
+		c.quiet()
+		n.down.Store(false)
+		c.write(initialize)
+		c.want(welcomed)
+		c.end()
+	})
 	bubble(t, "memory never comes", func(t *testing.T) {
 		m := memory{takes: 30 * time.Second}
 		s := newServer(t, nil)
