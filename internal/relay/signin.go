@@ -274,7 +274,9 @@ func (r *relay) instead(m jsonrpc.Message, err error) (jsonrpc.Message, bool) {
 	page, _ := r.cfg.SignIn.State()
 	r.person.stale.Store(true)
 	r.person.offered.Store(true)
-	return withoutPerson(m, page, err), true
+	answer := withoutPerson(m, page, err)
+	r.cfg.Tools.Edit(answer) // so that copy won't: sign_in is none of the tools that it is about
+	return answer, true
 }
 
 // withoutPerson answers a request that only a person's action would help. err says why, if it is not nil.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/policy"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/relay"
 )
 
@@ -318,6 +319,31 @@ func TestSignInAgain(t *testing.T) {
 		c.end()
 		s.count("tools/call", 3)
 		s.count("initialize", 1)
+	})
+}
+
+// TestSignInPermitted lets the client have one tool of the server's. It has sign_in all the same.
+func TestSignInPermitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := newServer(t, script{"initialize": body(result("$ID", able)), "tools/list": answer(`{"tools":[{"name":"x"},{"name":"y"}]}`)}), newPerson()
+		cfg := p.config(s.config())
+		cfg.Tools = &policy.Tools{Allow: []string{"x"}}
+		c := start(t, cfg)
+		c.write(initialize, initialized, call(1, "tools/list"))
+		c.wantGuess("2025-06-18")
+		for range 2 {
+			c.wantTools(1)
+			c.write(callSignIn(2, ""))
+			synctest.Wait()
+			p.signIn()
+			c.wantText(2, false, "is signed in")
+			c.wantAll(changed("tools"), changed("prompts"))
+			c.write(call(1, "tools/list"))
+			c.want(result(1, `{"tools":[{"name":"x"}]}`))
+			p.signOut()
+			c.write(call(1, "tools/list"))
+		}
+		c.wantTools(1)
 	})
 }
 
