@@ -181,6 +181,10 @@ Of the relay:
 	--request-timeout TIME
 		Give up on the answer to a request after this time, counted anew with each progress
 		that the server reports. Nothing is given up on by default: some tools run long.
+	--no-advice *
+		Add nothing to a tool's result, or an error, that is one of Atlassian's known ways to
+		say no. Otherwise such a result gets a block of text that says what to do, and the
+		person a line on standard error.
 	--max-message BYTES *
 		The longest message that is accepted from the server (256MiB).
 

@@ -50,6 +50,7 @@ type relayFlags struct {
 	transport        transportFlag
 	handshakeTimeout secondsFlag
 	requestTimeout   secondsFlag
+	noAdvice         bool
 	maxMessage       bytesFlag
 }
 
@@ -92,6 +93,7 @@ func (f *relayFlags) add(cmd *cobra.Command) {
 	flags.Var(&f.transport, "transport", "try transports in this `ORDER`: http-first (default),\nsse-first, http-only or sse-only")
 	flags.Var(&f.handshakeTimeout, "handshake-timeout", "give up on the server's first answer after this `TIME`")
 	flags.Var(&f.requestTimeout, "request-timeout", "give up on an answer after this `TIME` without progress\n(default never)")
+	flags.BoolVar(&f.noAdvice, "no-advice", false, "add no advice to what Atlassian refuses")
 	flags.Var(&f.maxMessage, "max-message", "refuse messages of more `BYTES`")
 	for _, rare := range []string{"connect-timeout", "handshake-timeout", "header-file", "max-message"} {
 		flags.MarkHidden(rare)
@@ -201,6 +203,10 @@ func (f *relayFlags) configOver(cmd *cobra.Command, server *connection, log *slo
 	}
 	if err := f.compatRelay.apply(&cfg.Remote); err != nil {
 		return relay.Config{}, nil, err
+	}
+	if !f.noAdvice {
+		adviser := &adviser{server: server.url, person: cmd.ErrOrStderr()}
+		cfg.Advise, cfg.Remote.Hint = adviser.advise, adviser.hint
 	}
 	user := newSigner(signIn, time.Duration(f.handshakeTimeout))
 	known := &memory{server: server.url, profile: f.profile, account: user.account, log: log}

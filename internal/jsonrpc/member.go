@@ -19,16 +19,28 @@ func Whole(raw []byte) Span { return Span{0, len(raw)} }
 // Lookup returns the value at a path of member names, nil if there is none. Of members with the same name the last one
 // counts, as it does for Parse.
 func Lookup(raw []byte, path ...string) []byte {
+	at, ok := Find(raw, path...)
+	if !ok {
+		return nil
+	}
+	return raw[at.Start:at.End]
+}
+
+// Find returns where the value is that Lookup returns, and whether there is one.
+func Find(raw []byte, path ...string) (at Span, ok bool) {
+	at = Whole(raw)
 	for _, name := range path {
-		var value []byte
-		for member, at := range Members(raw, Whole(raw)) {
+		ok = false
+		for member, value := range Members(raw, at) {
 			if member == name {
-				value = raw[at.Start:at.End]
+				at, ok = value, true
 			}
 		}
-		raw = value
+		if !ok {
+			return Span{}, false
+		}
 	}
-	return raw
+	return at, true
 }
 
 // Text returns the string that raw is.

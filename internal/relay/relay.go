@@ -33,14 +33,15 @@ type Config struct {
 	Remote remote.Config
 	Report func(error) // told of each failure to open a session, for the person at the terminal; nil means nobody
 
-	Started      time.Time                    // when the host began to wait for the answer to initialize; zero means when Run is called
-	Recall       func(context.Context) Memory // returns what was remembered of the server; it may take its time; nil means nothing
-	Remember     func(Memory)                 // keeps that for the next process; nil means not to
-	Capabilities []byte                       // what the server can do, in JSON, for as long as it has not said so; nil means everything
-	Version      string                       // of this program, for the same
-	Transient    func(error) bool             // whether a failure to open a session may be over by itself; nil means [remote.Transient]
-	Tools        *policy.Tools                // which of the server's tools the client may see and call; nil means all
-	SignIn       *SignIn                      // how a person is asked to sign in; nil means that none can
+	Started      time.Time                             // when the host began to wait for the answer to initialize; zero means when Run is called
+	Recall       func(context.Context) Memory          // returns what was remembered of the server; it may take its time; nil means nothing
+	Remember     func(Memory)                          // keeps that for the next process; nil means not to
+	Capabilities []byte                                // what the server can do, in JSON, for as long as it has not said so; nil means everything
+	Version      string                                // of this program, for the same
+	Transient    func(error) bool                      // whether a failure to open a session may be over by itself; nil means [remote.Transient]
+	Tools        *policy.Tools                         // which of the server's tools the client may see and call; nil means all
+	Advise       func(jsonrpc.Message) jsonrpc.Message // returns a response with advice in it, or as it is; nil means that there is none
+	SignIn       *SignIn                               // how a person is asked to sign in; nil means that none can
 
 	// HungUp is closed when nobody can write to the input any more. It is for when the input is not read, because too much is waiting;
 	// at other times its end is what counts. Nil means that this can't be told.
@@ -408,10 +409,13 @@ func (r *relay) copy(early []jsonrpc.Message) {
 	}
 }
 
-// permitted returns messages, which it may change, without what the client may not see.
+// permitted returns messages, which it may change, without what the client may not see, and with advice.
 func (r *relay) permitted(messages []jsonrpc.Message) []jsonrpc.Message {
 	for i, m := range messages {
 		messages[i] = r.cfg.Tools.Edit(m)
+		if m.Kind == jsonrpc.Response && r.cfg.Advise != nil {
+			messages[i] = r.cfg.Advise(messages[i])
+		}
 	}
 	return messages
 }

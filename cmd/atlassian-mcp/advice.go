@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/atlassian"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/remote"
+)
+
+// An adviser says what to do where Atlassian only says no: the client gets one sentence more, and the person a line on standard error, once
+// for each kind of refusal.
+type adviser struct {
+	server *url.URL
+	person io.Writer
+	told   sync.Map // names of the refusals that the person has been told of
+}
+
+// advise adds advice to an answer that is a known refusal. Nothing else of it changes.
+func (a *adviser) advise(m jsonrpc.Message) jsonrpc.Message {
+	if len(m.Raw) > maxRefusal {
+		return m
+	}
+	if !m.Failed {
+		r, ok := toolRefusal(a.server, m)
+		if !ok {
+			return m
+		}
+		a.tell(r)
+		block, _ := json.Marshal(map[string]string{"type": "text", "text": "atlassian-mcp: " + r.Advice}) // two strings
+		return addElement(m, block, "result", "content")
+	}
+	message, _ := jsonrpc.Text(jsonrpc.Lookup(m.Raw, "error", "message"))
+	r, ok := atlassian.Explain(a.server.String(), 0, message)
+	if !ok {
+		return m
+	}
+	a.tell(r)
+	more, _ := json.Marshal(" (" + r.Advice + ")") // a string
+	return splice(m, more[1:len(more)-1], "error", "message")
+}
+
+// hint is the function hint, which knows the server's refusals too.
+func (a *adviser) hint(err error) string {
+	if status, ok := errors.AsType[*remote.StatusError](err); ok {
+		if r, ok := atlassian.Explain(a.server.String(), status.Status, status.Body); ok {
+			a.tell(r)
+			return r.Cause + ": " + strings.TrimSuffix(r.Advice, ".")
+		}
+	}
+	return hint(err)
+}
+
+// tell tells the person of a refusal, unless they know it.
+func (a *adviser) tell(r atlassian.Refusal) {
+	if _, known := a.told.LoadOrStore(r.Name, true); !known {
+		io.WriteString(a.person, hintLine(r.Cause+": "+strings.TrimSuffix(r.Advice, ".")))
+	}
+}
+
+// addElement returns m with one more element at the end of the array at path, which has some already.
+func addElement(m jsonrpc.Message, element []byte, path ...string) jsonrpc.Message {
+	return splice(m, append([]byte{','}, element...), path...)
+}
+
+// splice returns m with text put in before the last byte of the value at path: a quote or a bracket.
+func splice(m jsonrpc.Message, text []byte, path ...string) jsonrpc.Message {
+	at, ok := jsonrpc.Find(m.Raw, path...)
+	if !ok {
+		return m
+	}
+	longer, err := jsonrpc.Parse(slices.Insert(bytes.Clone(m.Raw), at.End-1, text...))
+	if err != nil {
+		return m
+	}
+	return longer
+}
