@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/url"
 	"slices"
@@ -34,8 +35,8 @@ func (a *adviser) advise(m jsonrpc.Message) jsonrpc.Message {
 			return m
 		}
 		a.tell(r)
-		block, _ := json.Marshal(map[string]string{"type": "text", "text": "atlassian-mcp: " + r.Advice}) // two strings
-		return addElement(m, block, "result", "content")
+		text, _ := json.Marshal("atlassian-mcp: " + r.Advice) // a string
+		return splice(m, fmt.Appendf(nil, `,{"type":"text","text":%s}`, text), "result", "content")
 	}
 	message, _ := jsonrpc.Text(jsonrpc.Lookup(m.Raw, "error", "message"))
 	r, ok := atlassian.Explain(a.server.String(), 0, message)
@@ -63,11 +64,6 @@ func (a *adviser) tell(r atlassian.Refusal) {
 	if _, known := a.told.LoadOrStore(r.Name, true); !known {
 		io.WriteString(a.person, hintLine(r.Cause+": "+strings.TrimSuffix(r.Advice, ".")))
 	}
-}
-
-// addElement returns m with one more element at the end of the array at path, which has some already.
-func addElement(m jsonrpc.Message, element []byte, path ...string) jsonrpc.Message {
-	return splice(m, append([]byte{','}, element...), path...)
 }
 
 // splice returns m with text put in before the last byte of the value at path: a quote or a bracket.

@@ -20,7 +20,7 @@ func TestAdvise(t *testing.T) {
 	tests := []struct{ name, answer, want string }{
 		{"refusal",
 			`{"jsonrpc":"2.0", "id":1.0,"result":{"content":[{"type":"text","text":` + ip + `}],"isError":true ,"x":1e400}}`,
-			`{"jsonrpc":"2.0", "id":1.0,"result":{"content":[{"type":"text","text":` + ip + `},{"text":` + advice + `,"type":"text"}],"isError":true ,"x":1e400}}`},
+			`{"jsonrpc":"2.0", "id":1.0,"result":{"content":[{"type":"text","text":` + ip + `},{"type":"text","text":` + advice + `}],"isError":true ,"x":1e400}}`},
 		{"refusal in a result that is none", `{"id":1,"result":{"content":[{"type":"text","text":` + ip + `}]}}`, ""},
 		{"unknown refusal", `{"id":1,"result":{"content":[{"type":"text","text":"no"}],"isError":true}}`, ""},
 		{"no content", `{"id":1,"result":{"isError":true}}`, ""},
