@@ -1,0 +1,279 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// This file is what each fault does.
+
+const (
+	// settleLimit is how long relays may take to work again after the last fault: they may be in the middle of a pause between attempts, which new
+	// requests cut short, or be waiting for a renewal or for a person.
+	settleLimit = 60 * time.Second
+
+	// halfOpenFor is how long half-open connections stay so after the fault.
+	halfOpenFor = 5 * time.Second
+
+	// lockFrom is from which length on a storm has a stopped lock holder in the middle.
+	lockFrom = 3 * time.Minute
+
+	// longSleep is more than relays take for a late timer.
+	longSleep = 17 * time.Second
+)
+
+// rage has everything happen that is on the schedule.
+func (s *storm) rage(ctx context.Context) {
+	bursts := schedule(s.cfg.seed, s.cfg.length, len(s.relays))
+	start := time.Now()
+	var shift time.Duration // by what is not on the schedule
+	special := s.cfg.length >= lockFrom
+	for _, b := range bursts {
+		if special && b.end > s.cfg.length/2 {
+			special = false
+			before := time.Now()
+			s.lockHolder(ctx)
+			s.sleep(ctx, s.relays, longSleep)
+			s.over("long sleep")
+			pause(ctx, 3*time.Second)
+			shift += time.Since(before)
+		}
+		var names []string
+		var wg sync.WaitGroup
+		for _, h := range b.happenings {
+			pause(ctx, time.Until(start.Add(shift+h.at)))
+			names = append(names, h.fault)
+			s.log.printf("%s for %v (scheduled at %v)", h.fault, h.length, h.at)
+			wg.Go(func() {
+				s.happen(ctx, h)
+				s.log.printf("%s is over", h.fault)
+			})
+		}
+		wg.Wait()
+		slices.Sort(names)
+		s.over(strings.Join(slices.Compact(names), " + "))
+		s.count.faults += len(names)
+		// A fault may have taken longer than it was to. The calm after it must not be shorter for that.
+		if late := time.Since(start.Add(shift + b.end)); late > 0 {
+			shift += late
+		}
+	}
+	pause(ctx, time.Second)
+}
+
+// over has the time of recovery taken.
+func (s *storm) over(fault string) {
+	now := time.Now()
+	for _, r := range s.relays {
+		r.recover(fault, now)
+	}
+}
+
+// settle waits until every relay has had a result since now.
+func (s *storm) settle(limit time.Duration) error {
+	s.over("the end of all faults")
+	deadline := time.Now().Add(limit)
+	for _, r := range s.relays {
+		for !r.recovered() {
+			if time.Now().After(deadline) {
+				return fmt.Errorf("%s has no result within %v", r.name, limit)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	return nil
+}
+
+// happen has a fault happen and returns when it is over.
+func (s *storm) happen(ctx context.Context, h happening) {
+	var err error
+	switch h.fault {
+	case "kill":
+		err = s.server.restart(h.length)
+	case "expire tokens":
+		if err = s.server.control("POST", "tokens/expire", nil, nil); err == nil {
+			s.proxy.expire()
+		}
+	case "expire sessions":
+		err = s.server.control("POST", "sessions/kill", nil, nil)
+	case "revoke":
+		err = s.server.control("POST", "tokens/revoke", nil, nil)
+	case "slow":
+		fault := map[string]any{"name": "slow", "arg": "1500ms", "on": true}
+		err = s.server.control("POST", "faults", fault, nil)
+		pause(ctx, h.length)
+		fault["on"] = false
+		delete(fault, "arg")
+		err = errors.Join(err, s.server.control("POST", "faults", fault, nil))
+	case "sleep":
+		s.sleep(ctx, s.relays[h.relay:h.relay+1], h.length)
+	case "sleep of all":
+		s.sleep(ctx, s.relays, h.length)
+	default:
+		s.proxy.begin(h.fault)
+		pause(ctx, h.length)
+		s.proxy.end(h.fault)
+		if h.fault == "half-open" {
+			s.releases.Go(func() {
+				pause(ctx, halfOpenFor)
+				s.proxy.release()
+			})
+		}
+	}
+	if err != nil {
+		s.problem("%s: %v", h.fault, err)
+	}
+}
+
+// sleep stops processes, as a laptop's sleep does. When all relays sleep, those that renew tokens do, too.
+func (s *storm) sleep(ctx context.Context, relays []*relay, length time.Duration) {
+	var pids []int
+	if len(relays) == len(s.relays) {
+		pids = s.processes()
+	} else {
+		for _, r := range relays {
+			pids = append(pids, r.cmd.Process.Pid)
+		}
+	}
+	for _, pid := range pids {
+		syscall.Kill(pid, syscall.SIGSTOP)
+	}
+	pause(ctx, length)
+	for _, pid := range pids {
+		syscall.Kill(pid, syscall.SIGCONT)
+	}
+}
+
+const (
+	// lockStopFor is how long the holder of the lock is stopped: longer than others wait for it.
+	lockStopFor = 42 * time.Second
+
+	// lockLimit is how long requests of others may take meanwhile: 35 s, and what a loaded machine adds.
+	lockLimit = 38 * time.Second
+)
+
+// lockHolder stops the process that renews the token while it holds the lock. The others must not break it, but say what they wait for.
+func (s *storm) lockHolder(ctx context.Context) {
+	s.log.printf("the holder of the lock is stopped")
+	s.proxy.hold()
+	renewals := s.server.event("refresh")
+	if err := s.server.control("POST", "tokens/expire", nil, nil); err != nil {
+		s.problem("lock holder: %v", err)
+	}
+	s.proxy.expire()
+	for range 500 {
+		if s.proxy.waiting() > 0 {
+			break
+		}
+		pause(ctx, 20*time.Millisecond)
+	}
+	holder := s.lockedBy()
+	if holder == 0 {
+		s.problem("lock holder: a token is being renewed, but nobody holds a lock")
+		s.proxy.letGo()
+		return
+	}
+	syscall.Kill(holder, syscall.SIGSTOP)
+	from := time.Now()
+	pause(ctx, lockStopFor)
+	if got := s.lockedBy(); got != holder {
+		s.problem("lock holder: the lock of process %d was broken by %d", holder, got)
+	}
+	if got := s.server.event("refresh"); got != renewals {
+		s.problem("lock holder: %d renewals past the lock", got-renewals)
+	}
+	s.count.mu.Lock()
+	s.count.lockStopped = true
+	for _, r := range s.count.everything {
+		if r.sent.Before(from) || !r.cancelled.IsZero() {
+			continue
+		}
+		took := r.answered.Sub(r.sent)
+		if r.answered.IsZero() {
+			took = time.Since(r.sent)
+		}
+		s.count.lockWorst = max(s.count.lockWorst, took)
+	}
+	s.count.mu.Unlock()
+	if n := s.proxy.letGo(); n != 1 {
+		s.problem("lock holder: %d processes asked for a token, though one holds the lock", n)
+	}
+	syscall.Kill(holder, syscall.SIGCONT)
+	s.over("stopped lock holder")
+	s.log.printf("the holder of the lock goes on")
+	pause(ctx, 5*time.Second)
+}
+
+// processes returns the processes of the user: the relays, and what they have started.
+func (s *storm) processes() (pids []int) {
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range dirs {
+		env, err := os.ReadFile(filepath.Join(dir, "environ"))
+		if err != nil || !strings.Contains("\x00"+string(env), "\x00HOME="+s.home+"\x00") {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(dir)); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// lockedBy returns the process of the user that holds a lock of the store, 0 if none does. What a process says of itself has a lock too, that is
+// not meant.
+func (s *storm) lockedBy() (pid int) {
+	ours := s.processes()
+	locks, err := os.ReadFile("/proc/locks")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(locks)) {
+		fields := strings.Fields(line)
+		if len(fields) < 6 || fields[1] != "FLOCK" {
+			continue
+		}
+		holder, err := strconv.Atoi(fields[4])
+		_, inode, _ := strings.Cut(fields[5][strings.Index(fields[5], ":")+1:], ":")
+		if err == nil && slices.Contains(ours, holder) && s.isStoreLock(inode) {
+			return holder
+		}
+	}
+	return 0
+}
+
+// isStoreLock reports whether an inode is that of a lock of the store.
+func (s *storm) isStoreLock(inode string) bool {
+	found := false
+	filepath.WalkDir(s.home, func(path string, d os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".lock") || strings.HasPrefix(d.Name(), "running.") {
+			return nil
+		}
+		if info, err := d.Info(); err == nil {
+			if st, ok := info.Sys().(*syscall.Stat_t); ok && strconv.FormatUint(st.Ino, 10) == inode {
+				found = true
+			}
+		}
+		return nil
+	})
+	return found
+}
+
+// problem notes a broken promise.
+func (s *storm) problem(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	s.log.printf("PROBLEM %s", text)
+	s.count.mu.Lock()
+	defer s.count.mu.Unlock()
+	s.count.problems = append(s.count.problems, text)
+}
