@@ -50,11 +50,11 @@ const defaultPing = 30 * time.Second
 
 func (f *compatRelay) add(flags *pflag.FlagSet) {
 	hide(flags, func(flags *pflag.FlagSet) {
-		flags.BoolVar(&f.keepAlive, "keep-alive", false, "ping the server every 30 s, for one that forgets idle sessions")
+		flags.BoolVar(&f.keepAlive, "keep-alive", false, "ping the server every 30 s, for one that forgets idle\nsessions")
 		flags.Var(&f.pingInterval, "ping-interval", "ping the server at this `INTERVAL`")
 		flags.Lookup("ping-interval").DefValue = ""
-		flags.BoolVar(&f.silent, "silent", false, "write nothing on standard error, unless there is --debug")
-		flags.StringVar(&f.protocol, "protocol", "legacy", "legacy, the only `MODE` there is, passes messages of all protocol\nversions on as they are")
+		flags.BoolVar(&f.silent, "silent", false, "write nothing on standard error, unless there is\n--debug")
+		flags.StringVar(&f.protocol, "protocol", "legacy", "legacy, the only `MODE` there is, passes messages of\nall protocol versions on as they are")
 	})
 }
 
@@ -128,11 +128,11 @@ type compatConnection struct {
 
 func (f *compatConnection) add(flags *pflag.FlagSet) {
 	hide(flags, func(flags *pflag.FlagSet) {
-		flags.Var(&f.headersTimeout, "headers-timeout", "give up a request whose answer has not begun after this `TIME`;\n0, the default, means never")
-		flags.Var(&f.bodyTimeout, "body-timeout", "cut an answer, or a stream, of which nothing has come for this\n`TIME`; 0, the default, means never")
+		flags.Var(&f.headersTimeout, "headers-timeout", "give up a request whose answer has not begun after\nthis `TIME`; 0, the default, means never")
+		flags.Var(&f.bodyTimeout, "body-timeout", "cut an answer, or a stream, of which nothing has come\nfor this `TIME`; 0, the default, means never")
 		flags.BoolVar(&f.ipv4, "ipv4", false, "connect by IPv4 only")
 		flags.BoolVar(&f.disableCookies, "disable-cookies", false, "send no cookies back")
-		flags.BoolVar(&f.enableProxy, "enable-proxy", false, "has no effect: HTTPS_PROXY, HTTP_PROXY and NO_PROXY always hold")
+		flags.BoolVar(&f.enableProxy, "enable-proxy", false, "has no effect: HTTPS_PROXY, HTTP_PROXY and NO_PROXY\nalways hold")
 	})
 }
 
@@ -169,20 +169,20 @@ type compatSignIn struct {
 // addResource adds what makes a difference to renewing too.
 func (f *compatSignIn) addResource(flags *pflag.FlagSet) {
 	hide(flags, func(flags *pflag.FlagSet) {
-		flags.BoolVar(&f.omitResource, "disable-resource-parameter", false, "never say what a token is for (RFC 8707); --resource \"\" is the same")
+		flags.BoolVar(&f.omitResource, "disable-resource-parameter", false, "never say what a token is for (RFC 8707);\n--resource \"\" is the same")
 	})
 }
 
 func (f *compatSignIn) add(flags *pflag.FlagSet) {
 	hide(flags, func(flags *pflag.FlagSet) {
-		flags.StringVar(&f.host, "host", "", "have the browser come back to this `NAME` of 127.0.0.1, such as\nlocalhost")
+		flags.StringVar(&f.host, "host", "", "have the browser come back to this `NAME` of\n127.0.0.1, such as localhost")
 		flags.StringVar(&f.callbackPath, "callback-path", "", "have the browser come back to this `PATH`")
-		flags.StringArrayVar(&f.authorizeParams, "authorize-param", nil, "add `NAME=VALUE` to the address of the sign-in page (repeatable)")
-		flags.StringVar(&f.clientMetadata, "static-oauth-client-metadata", "", "register with these members of `JSON` as well, or with those in @FILE")
-		flags.StringVar(&f.clientInfo, "static-oauth-client-info", "", "sign in as the client of this `JSON`, or of that in @FILE, which\nhas client_id and perhaps client_secret; ${VAR} is taken from the environment")
-		flags.StringVar(&f.tokenEndpoint, "token-endpoint", "", "ask for the token of --client-credentials at this `URL`")
-		flags.BoolVar(&f.useIDToken, "use-id-token", false, "is refused: an ID token tells a client who the user is, and is no\naccess token")
-		flags.StringVar(&f.authSuccessURL, "auth-success-url", "", "is refused: the page after a sign-in tells how it went, which no\nother `URL` can")
+		flags.StringArrayVar(&f.authorizeParams, "authorize-param", nil, "add `NAME=VALUE` to the address of the sign-in page\n(repeatable)")
+		flags.StringVar(&f.clientMetadata, "static-oauth-client-metadata", "", "register with the members of this `JSON` as well, or\nof that in @FILE")
+		flags.StringVar(&f.clientInfo, "static-oauth-client-info", "", "sign in as the client of this `JSON`, or of that in\n@FILE, with client_id and perhaps client_secret;\n${VAR} is taken from the environment")
+		flags.StringVar(&f.tokenEndpoint, "token-endpoint", "", "ask for the token of --client-credentials at this\n`URL`")
+		flags.BoolVar(&f.useIDToken, "use-id-token", false, "is refused: an ID token tells a client who the user\nis, and is no access token")
+		flags.StringVar(&f.authSuccessURL, "auth-success-url", "", "is refused: the page after a sign-in tells how it\nwent, which no other `URL` can")
 	})
 }
 

@@ -167,18 +167,23 @@ Of the relay:
 		Send this header with every request. ${VAR} in the value is replaced by the
 		environment variable VAR, which must be set. May be given several times; the
 		last value of a name holds. Headers that HTTP or MCP set themselves, such as
-		Host, Content-Type, Accept and Mcp-Session-Id, can't be set.
-	--header-file FILE
+		Host, Content-Type, Accept and Mcp-Session-Id, can't be set to something else.
+	--allow-tool PATTERN, --ignore-tool PATTERN
+		Let the client see and call only the tools whose names are like a pattern of the
+		one kind, if there is any, and like none of the other. An asterisk in a pattern is
+		any text; upper and lower case are the same. Both may be given several times. A tool
+		that runs others, such as executeRead of v2, runs only those that may be called.
+	--header-file FILE *
 		Read headers from FILE, one "Name: value" a line, as for --header, which holds
-		against it. Empty lines and lines that start with # are skipped.
+		against it. Several files may be given; the last one holds. Empty lines and lines that start with # are skipped.
 	--transport http-first|sse-first|http-only|sse-only
 		Which transport to try, and in which order. The default is http-first.
-	--handshake-timeout TIME
+	--handshake-timeout TIME *
 		How long the server may take to answer the first message, and how long requests
 		wait for it, or for a person to sign in (20s). The client's initialize is answered
 		by then: after two seconds at most, from what the server said last time or in
 		general terms.
-	--request-timeout TIME
+	--request-timeout TIME *
 		Give up on the answer to a request after this time, counted anew with each progress
 		that the server reports. Nothing is given up on by default: some tools run long.
 	--no-advice *
@@ -187,6 +192,13 @@ Of the relay:
 		person a line on standard error.
 	--max-message BYTES *
 		The longest message that is accepted from the server (256MiB).
+	--keep-alive, --ping-interval TIME *
+		Ping the server every 30 seconds, or at this interval, for one that forgets a
+		session of which it does not hear.
+	--silent *
+		Write nothing on standard error, unless there is --debug.
+	--protocol legacy *
+		Pass messages of all protocol versions on as they are. There is no other mode.
 
 Of the relay, login, logout and status:
 
@@ -195,8 +207,17 @@ Of the relay, login, logout and status:
 		is sent, including tokens.
 	--ca-cert FILE
 		Trust the certificates in FILE, in PEM form, besides those of the system.
-	--connect-timeout TIME
+	--connect-timeout TIME *
 		How long connecting may take (10s).
+	--headers-timeout TIME, --body-timeout TIME *
+		How long the server may take to begin an answer, and how long nothing may come of
+		one, or of a stream of events, which is cut then. Both are unlimited by default.
+	--ipv4 *
+		Connect by IPv4 only.
+	--disable-cookies *
+		Send no cookies back. They are never kept longer than the process lives.
+	--enable-proxy *
+		Has no effect: proxies are used in any case, see Environment.
 	--debug
 		Log everything on standard error, not only warnings.
 	--log-file FILE
@@ -207,6 +228,8 @@ Of the relay, login, logout and status:
 		Where tokens are kept; see Files. The default is auto.
 	--resource URI *
 		Use a token for this resource (RFC 8707), for a server that stands for several.
+	--disable-resource-parameter *
+		Never say which resource a token is for. An empty --resource is the same.
 
 Of the relay and login:
 
@@ -226,11 +249,28 @@ Of the relay and login:
 		a registration.
 	--callback-port PORT *
 		The port of 127.0.0.1 that the browser comes back to, for a client that is
-		registered with it. The default is the port of the last registration, or any.
+		registered with it. The default is the port of the last registration, or any. The
+		relay takes the port after the URL too.
+	--host NAME, --callback-path PATH *
+		By which name of 127.0.0.1, and under which path, the browser comes back (127.0.0.1,
+		/callback).
+	--authorize-param NAME=VALUE *
+		Add this to the address of the sign-in page. May be given several times. What the
+		sign-in depends on, such as state, can't be set.
+	--static-oauth-client-metadata JSON|@FILE *
+		Register with these members (RFC 7591) as well as our own.
+	--static-oauth-client-info JSON|@FILE *
+		The OAuth client to sign in as, as the server would answer a registration: client_id,
+		perhaps client_secret and token_endpoint_auth_method. ${VAR} is replaced as in headers.
 	--device-code *
 		Sign in with a code that is entered on any device (RFC 8628).
 	--client-credentials *
 		Sign in as the client itself (RFC 6749 section 4.4). Nobody is asked.
+	--token-endpoint URL *
+		Where --client-credentials gets its tokens, for a server that doesn't say.
+	--use-id-token, --auth-success-url URL *
+		Are refused: an ID token is no access token, and the page after a sign-in has to tell
+		how it went.
 
 Of single commands:
 
@@ -253,6 +293,17 @@ Of single commands:
 		Without this flag install asks on a terminal, and else leaves them.
 	status --json
 		Write JSON.
+
+# In place of mcp-remote
+
+An entry for mcp-remote 0.15.1 in the configuration of a client works if "npx", "-y" and
+"mcp-remote" in it are replaced by "atlassian-mcp": the URL, the port after it and all flags mean
+the same. What mcp-remote ignores is an error: unknown flags, values that are none, headers
+without a name, variables that are not set, and flags that are given twice. A client that is
+registered beforehand, with --static-oauth-client-info or --client-metadata-url, has the browser
+come back to http://localhost:PORT/oauth/callback, as there, unless flags say otherwise. Sign-ins
+are told apart by the URL, --resource and --profile, and by nothing else. "Atlassian-mcp help compat"
+lists the flags that --help does not.
 
 # Environment
 

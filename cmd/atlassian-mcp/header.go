@@ -11,13 +11,12 @@ import (
 // lookupEnv is how ${NAME} in a header is resolved: os.LookupEnv, but for tests.
 type lookupEnv func(name string) (value string, ok bool)
 
-// readHeaders returns the headers that lines (the --header flags) and file (--header-file,
-// none if empty) ask for. When a name is given more than once the last one holds, and a
-// flag holds against the file. An error, always a *usageError, shows no value: it may be a
-// secret.
-func readHeaders(lines []string, file string, env lookupEnv) (http.Header, error) {
+// readHeaders returns the headers that lines (the --header flags) and files (--header-file)
+// ask for. When a name is given more than once the last one holds, and a flag holds against
+// a file. An error, always a *usageError, shows no value: it may be a secret.
+func readHeaders(lines, files []string, env lookupEnv) (http.Header, error) {
 	header := make(http.Header)
-	if file != "" {
+	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return nil, &usageError{
@@ -64,6 +63,9 @@ func setHeader(header http.Header, where, line string, env lookupEnv) error {
 		}
 	}
 	name = http.CanonicalHeaderKey(name)
+	if isOurs(name, value) {
+		return nil
+	}
 	if isReserved(name) {
 		return &usageError{
 			what:   fmt.Sprintf("%s: the header %s can't be set", where, name),
@@ -102,6 +104,18 @@ func isToken(s string) bool {
 // isHeaderControl reports whether a field value can't have r: RFC 9110 §5.5.
 func isHeaderControl(r rune) bool {
 	return r < ' ' && r != '\t' || r == 0x7f
+}
+
+// isOurs reports whether a header, in canonical form, says what every request says anyway. People write it for other programs.
+func isOurs(name, value string) bool {
+	value = strings.ToLower(strings.Join(strings.Fields(value), ""))
+	switch name {
+	case "Accept":
+		return value == "application/json,text/event-stream" || value == "text/event-stream,application/json" || value == "*/*"
+	case "Content-Type":
+		return value == "application/json" || value == "application/json;charset=utf-8"
+	}
+	return false
 }
 
 // isReserved reports whether a header, in canonical form, belongs to HTTP or to MCP. Some

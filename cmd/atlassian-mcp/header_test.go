@@ -32,6 +32,7 @@ func TestReadHeaders(t *testing.T) {
 		{"variables", []string{"A: ${TOKEN}${EMPTY}-$TOKEN-${TOKEN}"}, "", map[string]string{"A": "s3cret-$TOKEN-s3cret"}},
 		{"expanded once", []string{"A: ${REF}"}, "", map[string]string{"A": "${TOKEN}"}},
 		{"not latin", []string{"A: Grüße"}, "", map[string]string{"A": "Grüße"}},
+		{"what is sent anyway", []string{"content-type: application/json", "Accept: application/json, text/event-stream"}, "", map[string]string{}},
 		{"odd name", []string{"!#$%&'*+-.^_`|~09az: v"}, "", map[string]string{"!#$%&'*+-.^_`|~09az": "v"}},
 		{"file", nil, "\ufeff# comment\r\nA: 1\r\n\r\n  # comment\nB: ${TOKEN}", map[string]string{"A": "1", "B": "s3cret"}},
 		{"flag before file", []string{"A: flag"}, "A: file\nB: 2\n", map[string]string{"A": "flag", "B": "2"}},
@@ -79,7 +80,7 @@ func TestReadHeadersErrors(t *testing.T) {
 		{"A: s3cret\x7f", "control character"},
 	}
 	for _, tt := range tests {
-		_, err := readHeaders([]string{"Fine: 1", tt.line}, "", testEnv)
+		_, err := readHeaders([]string{"Fine: 1", tt.line}, nil, testEnv)
 		checkHeaderError(t, tt.line, err, "--header number 2: ", tt.want)
 		if tt.line != "" { // which a file may have
 			_, err = readHeaders(nil, headerFile(t, "# comment\n\nFine: 1\n"+tt.line+"\n"), testEnv)
@@ -107,22 +108,22 @@ func checkHeaderError(t *testing.T, line string, err error, where, want string) 
 }
 
 // headerFile writes text into a file, none if it is empty, and returns the name of that.
-func headerFile(t *testing.T, text string) string {
+func headerFile(t *testing.T, text string) []string {
 	if text == "" {
-		return ""
+		return nil
 	}
 	name := filepath.Join(t.TempDir(), "headers.txt")
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return name
+	return []string{name}
 }
 
 func FuzzSetHeader(f *testing.F) {
 	f.Add("Authorization: Bearer ${TOKEN}")
 	f.Add("A:\x00")
 	f.Fuzz(func(t *testing.T, line string) {
-		header, err := readHeaders([]string{line}, "", testEnv)
+		header, err := readHeaders([]string{line}, nil, testEnv)
 		if err != nil {
 			return
 		}

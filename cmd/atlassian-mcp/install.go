@@ -284,8 +284,12 @@ func checkRelayArgs(args []string) error {
 	if _, err := parseServerURL(address, f.allowHTTP); err != nil {
 		return err
 	}
-	for name, file := range map[string]string{"header-file": f.headerFile, "ca-cert": f.caCert, "log-file": f.logFile} {
-		if file != "" && !filepath.IsAbs(file) {
+	named := [][2]string{{"ca-cert", f.caCert}, {"log-file", f.logFile}}
+	for _, file := range f.headerFiles {
+		named = append(named, [2]string{"header-file", file})
+	}
+	for _, flag := range named {
+		if name, file := flag[0], flag[1]; file != "" && !filepath.IsAbs(file) {
 			full, err := filepath.Abs(file)
 			if err != nil {
 				return err
@@ -297,7 +301,7 @@ func checkRelayArgs(args []string) error {
 		}
 	}
 	// What a variable has is known to the client only.
-	_, err = readHeaders(f.headers, f.headerFile, func(string) (string, bool) { return "-", true })
+	_, err = readHeaders(f.headers, f.headerFiles, func(string) (string, bool) { return "-", true })
 	return err
 }
 

@@ -141,7 +141,7 @@ func TestHelp(t *testing.T) {
 	visit = func(cmd *cobra.Command) {
 		t.Run(cmd.CommandPath(), func(t *testing.T) { testHelp(t, cmd) })
 		for _, c := range cmd.Commands() {
-			if c.IsAvailableCommand() && c.Parent().Name() != "completion" { // those are cobra's own words
+			if (c.IsAvailableCommand() || c.IsAdditionalHelpTopicCommand()) && c.Parent().Name() != "completion" { // those are cobra's own words
 				visit(c)
 			}
 		}
@@ -211,14 +211,14 @@ func TestManual(t *testing.T) {
 // and in particular no usage text.
 func TestUsageError(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	code := run(context.Background(), []string{"demo", "--fast"}, strings.NewReader(initialize+"\n"), &stdout, &stderr)
+	code := run(context.Background(), []string{"demo", "--quickly"}, strings.NewReader(initialize+"\n"), &stdout, &stderr)
 	if code != exitUsage {
 		t.Errorf("exit status %d, want %d", code, exitUsage)
 	}
 	if got := stdout.String(); got != "" { // only the bare command speaks JSON-RPC
 		t.Errorf("standard output %q", got)
 	}
-	want := "atlassian-mcp: error: unknown flag: --fast\n" +
+	want := "atlassian-mcp: error: unknown flag: --quickly\n" +
 		"atlassian-mcp: hint: run 'atlassian-mcp demo --help' for the flags\n"
 	if got := stderr.String(); got != want {
 		t.Errorf("standard error %q, want %q", got, want)

@@ -91,11 +91,11 @@ func (f *relayFlags) add(cmd *cobra.Command) {
 	f.policyFlags.add(flags)
 	f.compatRelay.add(flags)
 	flags.Var(&f.transport, "transport", "try transports in this `ORDER`: http-first (default),\nsse-first, http-only or sse-only")
-	flags.Var(&f.handshakeTimeout, "handshake-timeout", "give up on the server's first answer after this `TIME`")
+	flags.Var(&f.handshakeTimeout, "handshake-timeout", "give up on the server's first answer after this\n`TIME`")
 	flags.Var(&f.requestTimeout, "request-timeout", "give up on an answer after this `TIME` without progress\n(default never)")
 	flags.BoolVar(&f.noAdvice, "no-advice", false, "add no advice to what Atlassian refuses")
 	flags.Var(&f.maxMessage, "max-message", "refuse messages of more `BYTES`")
-	for _, rare := range []string{"connect-timeout", "handshake-timeout", "header-file", "max-message"} {
+	for _, rare := range []string{"connect-timeout", "handshake-timeout", "request-timeout", "header-file", "no-advice", "max-message"} {
 		flags.MarkHidden(rare)
 	}
 	onlyOnce(flags)

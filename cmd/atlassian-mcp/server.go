@@ -21,7 +21,7 @@ import (
 // serverFlags are the flags about the server and the way to it, which every command that talks to it has.
 type serverFlags struct {
 	headers        []string
-	headerFile     string
+	headerFiles    []string
 	allowHTTP      bool
 	caCert         string
 	connectTimeout secondsFlag
@@ -44,7 +44,7 @@ func (f *serverFlags) add(flags *pflag.FlagSet) {
 // addHeaders adds the flags for headers, which only the relay sends.
 func (f *serverFlags) addHeaders(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.headers, "header", nil, "send `\"Name: value\"` with every request (repeatable);\n${VAR} is taken from the environment")
-	flags.StringVar(&f.headerFile, "header-file", "", "read such headers from `FILE`, one a line; # starts a comment")
+	flags.StringArrayVar(&f.headerFiles, "header-file", nil, "read such headers from `FILE`, one a line; # starts a\ncomment")
 }
 
 // A connection is what the flags and args come to: where the server is and how to reach it.
@@ -72,7 +72,7 @@ func (f *serverFlags) connect(cmd *cobra.Command, args []string, log *slog.Logge
 	if c.url, err = parseServerURL(address, f.allowHTTP); err != nil {
 		return nil, err
 	}
-	if c.header, err = readHeaders(f.headers, f.headerFile, os.LookupEnv); err != nil {
+	if c.header, err = readHeaders(f.headers, f.headerFiles, os.LookupEnv); err != nil {
 		return nil, err
 	}
 	roots, err := rootCAs(f.caCert, os.LookupEnv, log)

@@ -36,7 +36,11 @@ func flagError(cmd *cobra.Command, err error) error {
 	}
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		var names []string
-		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden || !cmd.HasParent() { // those of the relay come from configurations, and are many
+				names = append(names, f.Name)
+			}
+		})
 		if advice := misplaced(unknown.GetSpecifiedName()); advice != "" {
 			usage.advice = advice
 		} else if name := closest(unknown.GetSpecifiedName(), names); name != "" {
