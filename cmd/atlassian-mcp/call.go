@@ -242,7 +242,7 @@ func (c *mcpClient) tool(ctx context.Context, name string) (*serverTool, error) 
 		names = append(names, t.Name)
 	}
 	usage := &usageError{what: fmt.Sprintf("the server has no tool %q for you", plain(name)), advice: "'atlassian-mcp tools' lists them"}
-	if near := closest(name, names); near != "" {
+	if near := closestName(name, names); near != "" {
 		usage.advice = fmt.Sprintf("did you mean %s?", plain(near))
 	}
 	return nil, usage

@@ -344,6 +344,18 @@ func (t *serverTool) complete(s schema, object map[string]json.RawMessage) error
 	return &usageError{what: fmt.Sprintf("the tool %s needs %s", plain(t.Name), strings.Join(missing, ", ")), advice: "add " + strings.Join(examples, " ")}
 }
 
+// closestName is closest for names with capitals inside.
+func closestName(word string, names []string) string {
+	var lower []string
+	for _, name := range names {
+		lower = append(lower, strings.ToLower(name))
+	}
+	if i := slices.Index(lower, closest(word, lower)); i >= 0 {
+		return names[i]
+	}
+	return ""
+}
+
 // unknown returns the error for an argument that the tool doesn't take.
 func (t *serverTool) unknown(s schema, name string) error {
 	names := slices.Sorted(maps.Keys(s.Properties))
@@ -351,7 +363,7 @@ func (t *serverTool) unknown(s schema, name string) error {
 	if len(names) > 0 {
 		advice = "it takes " + plain(strings.Join(names, ", "))
 	}
-	if near := closest(name, names); near != "" {
+	if near := closestName(name, names); near != "" {
 		advice = fmt.Sprintf("did you mean %s?", plain(near))
 	}
 	return &usageError{what: fmt.Sprintf("the tool %s takes no argument %q", plain(t.Name), plain(name)), advice: advice}

@@ -80,6 +80,9 @@ type diagnosis struct {
 	otherErr  error
 	client    *mcpClient // nil if there is no session
 	tools     []string
+	survey    *auth.Survey
+	asks      bool // the server answers 401 to whoever is not signed in
+	signedOut bool // that is so for this user
 	nameless  bool // the server's address can't be looked up
 	reachable bool
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -38,7 +37,8 @@ func (f *doctorFlags) diagnosis(cmd *cobra.Command, args []string, log *slog.Log
 		return nil, err
 	}
 	cfg.Remote.Waiting = nil
-	d := &diagnosis{server: server, remote: cfg.Remote, signIn: user.cfg}
+	cfg.Remote.Stale = nil // what it finds is to stay as it is
+	d := &diagnosis{server: server, remote: cfg.Remote, signIn: user.cfg, survey: new(auth.Survey)}
 	d.account = &account{cfg: user.cfg, client: auth.New(user.cfg), close: user.Close}
 	d.others, d.otherErr = user.cfg.Store.Others()
 	d.readLogs(f.logFile)
@@ -69,15 +69,16 @@ func (d *diagnosis) metadata(ctx context.Context) finding {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	s, err := d.account.client.Survey(ctx)
+	if err == nil {
+		d.survey = s
+	}
 	var details []string
 	for _, f := range s.Fetched {
 		details = append(details, fmt.Sprintf("%s: %s", strings.Join(append([]string{f.URL}, f.Via...), " -> "), cmp.Or(f.Status, "no answer")))
 	}
-	if len(s.Fetched) > 0 && s.Fetched[0].Status != "" && !strings.HasPrefix(s.Fetched[0].Status, "401") {
-		if r, ok := d.explainStatus(ctx); ok {
-			r.Details = details
-			return r
-		}
+	d.asks = len(s.Fetched) > 0 && strings.HasPrefix(s.Fetched[0].Status, "401")
+	if !d.asks && !s.Published && len(s.Fetched) > 0 && s.Fetched[0].Status != "" {
+		return finding{Mark: markSkipped, Text: "the server does not ask for a sign-in", Details: details}
 	}
 	if err != nil {
 		found := failure(err)
@@ -90,27 +91,6 @@ func (d *diagnosis) metadata(ctx context.Context) finding {
 		found.Text += "; the server calls itself " + s.Named + ", which is a known fault of Atlassian's and is let pass"
 	}
 	return found
-}
-
-// explainStatus asks the server for its reason when it doesn't even ask for a sign-in. It returns false if that is no refusal that is known.
-func (d *diagnosis) explainStatus(ctx context.Context) (finding, bool) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.server.url.String(), nil)
-	if err != nil {
-		return finding{}, false
-	}
-	req.Header.Set("Accept", "text/event-stream")
-	req.Header.Set("User-Agent", userAgent())
-	resp, err := d.server.client.Do(req)
-	if err != nil {
-		return finding{}, false
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode < 400 {
-		return finding{}, false
-	}
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
-	r, ok := atlassian.Explain(d.server.url.String(), resp.StatusCode, string(body))
-	return refused("server answered "+resp.Status, r), ok
 }
 
 // needless reports whether nobody signs in here, and says why.
@@ -133,17 +113,16 @@ func (d *diagnosis) registration(ctx context.Context) finding {
 	if err == nil && status.ClientID != "" {
 		return finding{Mark: markFine, Text: "registered, to be sent back to " + cmp.Or(status.RedirectURI, "nowhere")}
 	}
-	s, err := d.account.client.Survey(ctx)
-	if err != nil {
-		return finding{Mark: markSkipped, Text: "the authorization server is not known"}
-	}
-	switch s.Registers {
+	switch d.survey.Registers {
 	case "given":
 		return finding{Mark: markFine, Text: "by --client-id"}
 	case "document":
 		return finding{Mark: markFine, Text: "by the document that --client-metadata-url names"}
 	case "dynamic":
 		return finding{Mark: markFine, Text: "not yet; it is done with the first sign-in"}
+	}
+	if d.survey.Issuer == "" || !d.asks {
+		return finding{Mark: markSkipped, Text: "the authorization server is not known"}
 	}
 	return finding{Mark: markFailed, Text: "the authorization server takes no registrations", Advice: "ask its admin for a client ID, and pass it as --client-id"}
 }
@@ -181,6 +160,11 @@ func (d *diagnosis) signedIn(ctx context.Context) finding {
 	if s.SignedIn {
 		return found
 	}
+	if !d.asks {
+		found.Mark, found.Text = markSkipped, "nobody is signed in, and the server has not asked for it so far"
+		return found
+	}
+	d.signedOut = true
 	found.Mark, found.Text, found.Advice = markFailed, "nobody is signed in", hint(errSignedOut)
 	if s.LastFailure != "" {
 		found.Text += "; " + s.LastFailure
@@ -225,7 +209,10 @@ func (d *diagnosis) session(ctx context.Context) finding {
 	c, err := dial(ctx, d.remote)
 	if err != nil {
 		if _, ok := errors.AsType[*auth.SignInError](err); ok {
-			return finding{Mark: markFailed, Text: "the server wants a sign-in", Advice: hint(err)}
+			if d.signedOut {
+				return finding{Mark: markSkipped, Text: "the server wants a sign-in"} // which has been said
+			}
+			return finding{Mark: markFailed, Text: "the server wants a sign-in, for all that is kept", Advice: hint(err)}
 		}
 		return failure(err)
 	}

@@ -89,6 +89,9 @@ func (c *Client) probe(ctx context.Context) challenge {
 		return challenge{}
 	}
 	req.Header.Set("Accept", "text/event-stream")
+	if c.cfg.UserAgent != "" {
+		req.Header.Set("User-Agent", c.cfg.UserAgent) // Cloudflare turns that of a library away
+	}
 	resp, err := c.server.Do(req)
 	noteFetch(ctx, req.URL.String(), resp)
 	if err != nil {

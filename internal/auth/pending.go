@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 )
 
@@ -147,7 +148,11 @@ func (c *Client) keepPending(ctx context.Context, p *pending) {
 // closePending notes that p has failed with err, after the user was asked.
 func (c *Client) closePending(ctx context.Context, p *pending, err error) {
 	closed := *p
-	closed.Closed = "the last sign-in failed: " + err.Error()
+	reason := err.Error()
+	if needed, ok := errors.AsType[*SignInError](err); ok {
+		reason = needed.Reason
+	}
+	closed.Closed = "the last sign-in failed: " + reason
 	c.keepPending(ctx, &closed)
 }
 
