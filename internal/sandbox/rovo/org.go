@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -148,11 +150,49 @@ func (d *data) parse(text []byte) error {
 	if err := dec.Decode(&read); err != nil {
 		return err
 	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errors.New("there is something after the organisation")
+	}
+	if where := nullIn(reflect.ValueOf(read)); where != "" {
+		return fmt.Errorf("%s is null", strings.TrimPrefix(where, "."))
+	}
 	if len(read.Sites) == 0 || len(read.People) == 0 {
 		return errors.New("an organisation has a site and a person at least")
 	}
 	*d = read
 	return nil
+}
+
+// nullIn returns the place of a null in one of v's lists, such as .sites[0].jira.issues[3]; "" if there is none, as everything that goes
+// through such a list relies on.
+func nullIn(v reflect.Value) string {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			return nullIn(v.Elem())
+		}
+	case reflect.Struct:
+		for field, value := range v.Fields() {
+			if where := nullIn(value); where != "" {
+				name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+				return "." + name + where
+			}
+		}
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 { // JSON as it came
+			return ""
+		}
+		for i := range v.Len() {
+			element := v.Index(i)
+			if element.Kind() == reflect.Pointer && element.IsNil() {
+				return fmt.Sprintf("[%d]", i)
+			}
+			if where := nullIn(element); where != "" {
+				return fmt.Sprintf("[%d]%s", i, where)
+			}
+		}
+	}
+	return ""
 }
 
 // Data returns the whole organisation as JSON, which Replace takes.

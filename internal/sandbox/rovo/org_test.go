@@ -134,9 +134,9 @@ func TestReplace(t *testing.T) {
 	o := open(t)
 	before := o.Data()
 	addComponent(t, o, "mailer")
-	for _, broken := range []string{"", "[]", `{"people": [], "sites": []}`, `{"no": 1}`} {
+	for _, broken := range []string{"", "[]", `{"people": [], "sites": []}`, `{"no": 1}`, string(before) + "}"} {
 		if o.Replace([]byte(broken)) == nil {
-			t.Errorf("%q has been taken", broken)
+			t.Errorf("%.40q has been taken", broken)
 		}
 	}
 	if !hasComponent(t, o, "mailer") {
@@ -147,6 +147,20 @@ func TestReplace(t *testing.T) {
 	}
 	if hasComponent(t, o, "mailer") {
 		t.Error("the organisation has not been replaced")
+	}
+}
+
+// TestReplaceWithNull has a null wherever somebody who edits the data may have left one.
+func TestReplaceWithNull(t *testing.T) {
+	for where, text := range map[string]string{
+		"people[1]":               `{"people": [{"account": "a"}, null], "sites": [{}]}`,
+		"sites[0]":                `{"people": [{"account": "a"}], "sites": [null]}`,
+		"sites[0].jira.issues[0]": `{"people": [{"account": "a"}], "sites": [{"jira": {"issues": [null]}}]}`,
+		"sites[0].confluence.pages[0].versions[0]": `{"people": [{"account": "a"}], "sites": [{"confluence": {"pages": [{"versions": [null]}]}}]}`,
+	} {
+		if err := open(t).Replace([]byte(text)); err == nil || err.Error() != where+" is null" {
+			t.Errorf("%s: %v", where, err)
+		}
 	}
 }
 
