@@ -96,12 +96,17 @@ func (f *sandboxFlags) run(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	defer closeLog()
+	self, err := os.Executable()
+	if err != nil {
+		self = "atlassian-mcp"
+	}
 	server, err := sandbox.Start(sandbox.Config{
-		Addr:   net.JoinHostPort("127.0.0.1", strconv.Itoa(f.port)),
-		Data:   f.data,
-		User:   f.user,
-		Faults: f.faults,
-		Log:    log,
+		Addr:    net.JoinHostPort("127.0.0.1", strconv.Itoa(f.port)),
+		Data:    f.data,
+		User:    f.user,
+		Faults:  f.faults,
+		Log:     log,
+		Command: self,
 	})
 	if errors.Is(err, errInUse) {
 		return &usageError{what: fmt.Sprintf("port %d is taken", f.port), advice: "is a sandbox running already? --port 0 takes a free port"}
@@ -110,17 +115,13 @@ func (f *sandboxFlags) run(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	defer server.Close()
-	f.announce(cmd.OutOrStdout(), server)
+	announceSandbox(cmd.OutOrStdout(), server, self)
 	<-cmd.Context().Done()
 	return nil
 }
 
-// announce says where the sandbox is and what to do with it.
-func (f *sandboxFlags) announce(out io.Writer, server *sandbox.Server) {
-	self, err := os.Executable()
-	if err != nil {
-		self = "atlassian-mcp"
-	}
+// announceSandbox says where the sandbox is and what to do with it. Clients start self.
+func announceSandbox(out io.Writer, server *sandbox.Server, self string) {
 	fmt.Fprintf(out, `A Rovo MCP server for this machine alone, with a made-up organization. It is not Atlassian's.
 
 Entry for an MCP client:
