@@ -79,7 +79,9 @@ func (f *demoFlags) demo(ctx context.Context, stdout, stderr io.Writer) error {
 	defer os.RemoveAll(home)
 
 	endpoint := server.Endpoint("/v1/mcp")
-	person := &demoPerson{server: server, noBrowser: f.noBrowser, out: stdout, ctx: ctx, rest: stderr}
+	ctx, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	person := &demoPerson{server: server, noBrowser: f.noBrowser, out: stdout, ctx: ctx, giveUp: giveUp, rest: stderr}
 	client, err := newDemoClient(ctx, endpoint, home, person)
 	if err != nil {
 		return err
@@ -91,12 +93,12 @@ func (f *demoFlags) demo(ctx context.Context, stdout, stderr io.Writer) error {
 	fmt.Fprintln(stdout)
 
 	work := &demoWork{client: client, server: server, person: person}
-	failures := work.run(stdout, len(f.faults) > 0)
+	worked, all := work.run(stdout, len(f.faults) > 0), len(work.steps())
 	client.close() // again, if a step failed that should have
 	person.Close()
-	fmt.Fprintf(stdout, "\n%d of %d steps worked.\n\n", len(work.steps())-failures, len(work.steps()))
+	fmt.Fprintf(stdout, "\n%d of %d steps worked.\n\n", worked, all)
 	work.measured(stdout)
-	if failures > 0 {
+	if worked < all {
 		return errors.New("the demo did not work")
 	}
 	return nil
@@ -108,6 +110,7 @@ type demoPerson struct {
 	noBrowser bool
 	out, rest io.Writer
 	ctx       context.Context
+	giveUp    func() // ends ctx: without a sign-in there is nothing to wait for
 
 	tasks sync.WaitGroup
 	line  bytes.Buffer
@@ -164,6 +167,9 @@ func (p *demoPerson) fail(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.err = err
+	if err != nil {
+		p.giveUp()
+	}
 }
 
 // Err returns why the sign-in failed, nil if it did not.
@@ -182,27 +188,48 @@ type demoStep struct {
 	run  func() (string, error)
 }
 
-// tries is how often a step is tried while something goes wrong on purpose, as an agent would that reads the answer.
-const tries = 4
+const (
+	// tries is how often a step is tried while something goes wrong on purpose, as an agent would that reads the answer.
+	tries = 4
 
-// run does all steps, says what comes of each, and returns how many have failed.
-func (w *demoWork) run(out io.Writer, faults bool) (failures int) {
-	for _, s := range w.steps() {
+	// thought is how long the agent thinks before each step then, lest all be over before a token is.
+	thought = 100 * time.Millisecond
+
+	// groundwork is how many steps all the others need.
+	groundwork = 3
+)
+
+// run does all steps, says what comes of each, and returns how many have worked. After the groundwork it does what can be done.
+func (w *demoWork) run(out io.Writer, faults bool) (worked int) {
+	for i, s := range w.steps() {
+		if faults {
+			w.pause(thought)
+		}
 		err := w.step(out, s)
-		for try := 1; err != nil && faults && try < tries; try++ {
+		again := faults && i > 0 // the program is started once
+		for try := 1; err != nil && again && w.person.ctx.Err() == nil && try < tries; try++ {
 			wait := retryTime(err)
 			fmt.Fprintf(out, "                  again, after %.0f s\n", wait.Seconds())
-			select {
-			case <-time.After(wait):
-				err = w.step(out, s)
-			case <-w.person.ctx.Done():
-			}
+			w.pause(wait)
+			err = w.step(out, s)
 		}
-		if err != nil {
-			failures++
+		switch {
+		case err == nil:
+			worked++
+		case i < groundwork:
+			fmt.Fprintln(out, "                  which all the rest needs")
+			return worked
 		}
 	}
-	return failures
+	return worked
+}
+
+// pause waits, but not longer than the demo has.
+func (w *demoWork) pause(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-w.person.ctx.Done():
+	}
 }
 
 // step does one step and says what came of it.

@@ -26,8 +26,9 @@ type demoClient struct {
 	out    *jsonrpc.Writer
 	in     *jsonrpc.Reader // over stdout
 
-	calls  int
-	took   []time.Duration // each tool call
+	calls  int             // of any method
+	tools  int             // of those, to tools
+	took   []time.Duration // each tool call that was answered
 	ended  bool
 	status error
 }
@@ -72,6 +73,7 @@ func (c *demoClient) initialize() (string, error) {
 
 // tool calls a tool, and reads the JSON that it returns into result.
 func (c *demoClient) tool(name string, arguments map[string]any, result any) error {
+	c.tools++
 	began := time.Now()
 	var answer mcp.CallToolResult
 	if err := c.call(mcp.MethodToolsCall, mcp.CallToolParams{Name: name, Arguments: arguments}, &answer); err != nil {

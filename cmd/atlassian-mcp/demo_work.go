@@ -52,7 +52,11 @@ func (w *demoWork) listTools() (string, error) {
 		return "", err
 	}
 	if len(tools.Tools) < 4 {
-		return "", fmt.Errorf("there are %d tools only", len(tools.Tools))
+		var names []string
+		for _, tool := range tools.Tools {
+			names = append(names, tool.Name)
+		}
+		return "", fmt.Errorf("only these are listed: %s", strings.Join(names, ", "))
 	}
 	return fmt.Sprintf("%d tools", len(tools.Tools)), nil
 }
@@ -376,14 +380,17 @@ func (w *demoWork) end() (string, error) {
 // measured says what came of it all.
 func (w *demoWork) measured(out io.Writer) {
 	counts := w.server.Counts()
-	twice := 0
+	carriedOut, twice := 0, 0
+	for _, n := range counts.Tools {
+		carriedOut += n
+	}
 	for _, n := range counts.Executed {
 		if n > 1 {
 			twice++
 		}
 	}
 	fmt.Fprintf(out, "%d tool calls, %.1f ms each (median); %d carried out by the server, %d of them twice\n",
-		len(w.client.took), median(w.client.took), counts.Calls, twice)
+		w.client.tools, median(w.client.took), carriedOut, twice)
 	fmt.Fprintf(out, "%d registration, %d sign-in, %d renewals; %d sessions opened, %d left open\n",
 		counts.Issuer.Registrations, counts.Issuer.Grants, counts.Issuer.Refreshes, counts.Opened, counts.Open)
 }
