@@ -391,6 +391,6 @@ func (w *demoWork) measured(out io.Writer) {
 	}
 	fmt.Fprintf(out, "%d tool calls, %.1f ms each (median); %d carried out by the server, %d of them twice\n",
 		w.client.tools, median(w.client.took), carriedOut, twice)
-	fmt.Fprintf(out, "%d registration, %d sign-in, %d renewals; %d sessions opened, %d left open\n",
+	fmt.Fprintf(out, "registrations: %d, sign-ins: %d, renewals: %d; sessions opened: %d, left open: %d\n",
 		counts.Issuer.Registrations, counts.Issuer.Grants, counts.Issuer.Refreshes, counts.Opened, counts.Open)
 }

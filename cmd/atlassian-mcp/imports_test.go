@@ -35,6 +35,7 @@ var imports = map[string][]string{
 	"internal/sandbox/rovo":   {},
 	"scripts/bench":           {},
 	"scripts/bench/bare":      {}, // or it would measure itself
+	"scripts/record":          {},
 	"scripts/bench/server":    {},
 	"scripts/storm":           {"internal/sandbox", "internal/sandbox/issuer"},
 }
