@@ -90,6 +90,11 @@ func (c *call) callTool() (any, *rpcError) {
 
 // note begins the note of a call.
 func (s *Server) note(p peer, m message, params toolParams) Call {
+	arguments := slices.Sorted(maps.Keys(params.Arguments))
+	arguments = slices.Clone(arguments[:min(len(arguments), maxArguments)])
+	for i, name := range arguments {
+		arguments[i] = brief(name)
+	}
 	noted := Call{
 		Time:      time.Now(),
 		Account:   p.grant.Account,
@@ -97,11 +102,11 @@ func (s *Server) note(p peer, m message, params toolParams) Call {
 		SignedIn:  p.grant.Client,
 		Via:       p.grant.Via,
 		Endpoint:  p.endpoint.path,
-		Tool:      params.Name,
-		Inner:     params.inner(),
+		Tool:      brief(params.Name),
+		Inner:     brief(params.inner()),
 		IP:        p.address,
-		Arguments: slices.Sorted(maps.Keys(params.Arguments)),
-		ID:        string(m.ID),
+		Arguments: arguments,
+		ID:        brief(string(m.ID)),
 		Trace:     p.trace,
 	}
 	if person := s.person(func(q rovo.Person) bool { return q.Account == p.grant.Account }); person != nil {

@@ -59,7 +59,7 @@ func (s *Server) serveModern(w http.ResponseWriter, r *http.Request, p peer, m m
 	}
 	p.session = nil
 	if meta.Client != nil {
-		p.client = meta.Client.Name + " " + meta.Client.Version
+		p.client = brief(meta.Client.Name + " " + meta.Client.Version)
 	}
 	c := &call{server: s, peer: p, message: m}
 	c.ctx, c.cancel = context.WithCancel(r.Context()) // who goes has cancelled ("Cancellation")

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,12 +14,21 @@ import (
 // This file remembers what was done: the last calls one by one, and everything by numbers.
 
 // maxCalls is how many calls are remembered, and as many of what the issuer does; maxKeys is how many different names are counted of a
-// kind, and maxKey how many bytes of each.
+// kind, maxKey how many bytes of each, and maxArguments how many of a call's arguments are named.
 const (
-	maxCalls = 500
-	maxKeys  = 10_000
-	maxKey   = 200
+	maxCalls     = 500
+	maxKeys      = 10_000
+	maxKey       = 200
+	maxArguments = 100
 )
+
+// brief returns the beginning of what a client says, which is all that is remembered of it.
+func brief(text string) string {
+	if len(text) <= maxKey {
+		return text
+	}
+	return strings.ToValidUTF8(strings.Clone(text[:maxKey]), "") // the rest must not be kept with it
+}
 
 // A Call is a tool call that was let in.
 type Call struct {
@@ -77,7 +87,7 @@ func count(m *map[string]int, key string) {
 	if *m == nil {
 		*m = map[string]int{}
 	}
-	key = key[:min(len(key), maxKey)]
+	key = brief(key)
 	if _, ok := (*m)[key]; ok || len(*m) < maxKeys {
 		(*m)[key]++
 	}

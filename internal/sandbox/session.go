@@ -175,7 +175,7 @@ func (sess *session) name() string {
 func (sess *session) begun(client, version string) {
 	sess.mu.Lock()
 	defer sess.mu.Unlock()
-	sess.client, sess.version = client, version
+	sess.client, sess.version = brief(client), version
 }
 
 // hear makes the stream of ctx the one that listens for the session, and ends the one that did. The stream calls left when it ends.
