@@ -152,5 +152,8 @@ See and change what goes on:
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", p.Email, p.Name, what)
 	}
 	w.Flush()
-	fmt.Fprintln(out, "Ctrl-C ends it.")
+	fmt.Fprintf(out, `An API token, or the key of a service account, without a browser:
+  curl -d '{"person": "ada"}' %s
+Ctrl-C ends it.
+`, server.Endpoint("/control/api-tokens"))
 }

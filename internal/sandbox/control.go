@@ -3,8 +3,11 @@ package sandbox
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/sandbox/rovo"
 )
 
 // This file is /control, by which tests and the live page see and change the sandbox while it runs. It asks nobody who they are: guard
@@ -41,6 +44,7 @@ func (s *Server) registerControl(mux *http.ServeMux) {
 	do("tokens/expire", s.issuer.ExpireAccess)
 	do("tokens/revoke", s.issuer.RevokeAll)
 	handle("POST /control/faults", s.controlFault)
+	handle("POST /control/api-tokens", s.controlAPIToken)
 	handle("GET /control/data", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Write(s.org.Data())
@@ -75,6 +79,34 @@ func (s *Server) controlFault(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, s.Faults())
+}
+
+// controlAPIToken takes {"person": …}, and answers with a new API token of theirs, or the API key of a service account. Atlassian's people
+// make them at id.atlassian.com.
+func (s *Server) controlAPIToken(w http.ResponseWriter, r *http.Request) {
+	var wanted struct {
+		Person string `json:"person"`
+	}
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&wanted); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	person := s.person(func(p rovo.Person) bool { return isCalled(p, wanted.Person) })
+	if person == nil {
+		http.Error(w, fmt.Sprintf("nobody in the organisation is called %q", wanted.Person), http.StatusBadRequest)
+		return
+	}
+	kind := "token"
+	if person.Service {
+		kind = "key"
+	}
+	writeJSON(w, struct {
+		Email string `json:"email"`
+		Kind  string `json:"kind"` // token, which goes with the email, or key, which goes alone
+		Token string `json:"token"`
+	}{person.Email, kind, s.issuer.IssueAPIToken(person.Account, kind)})
 }
 
 // controlData replaces the organisation.

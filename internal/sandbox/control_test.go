@@ -2,6 +2,8 @@ package sandbox_test
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
@@ -30,6 +32,35 @@ func control(t *testing.T, s *sandbox.Server, method, path, body string, header 
 		t.Fatal(err)
 	}
 	return resp.StatusCode, string(text)
+}
+
+// TestControlAPIToken has somebody who has no browser get in.
+func TestControlAPIToken(t *testing.T) {
+	s := start(t)
+	for _, who := range []string{"ada", "build"} {
+		status, answer := control(t, s, "POST", "api-tokens", `{"person":"`+who+`"}`, nil)
+		var issued struct{ Email, Kind, Token string }
+		if err := json.Unmarshal([]byte(answer), &issued); status != 200 || err != nil {
+			t.Fatalf("%s: %d %s", who, status, answer)
+		}
+		authorization := "Bearer " + issued.Token
+		if issued.Kind == "token" {
+			authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(issued.Email+":"+issued.Token))
+		}
+		c := clientWith(t, s, "/v1/mcp", authorization)
+		c.initialize()
+		if text, isError := c.post(whoAmI).text(t); isError || !strings.Contains(text, issued.Email) {
+			t.Errorf("%s is %s", who, text)
+		}
+	}
+	for _, body := range []string{`{"person":"nobody"}`, `{"person":""}`, `{"name":"ada"}`, ``} {
+		if status, answer := control(t, s, "POST", "api-tokens", body, nil); status != 400 {
+			t.Errorf("%s: %d %s", body, status, answer)
+		}
+	}
+	if status, _ := control(t, s, "POST", "api-tokens", `{"person":"ada"}`, http.Header{"Origin": {"http://evil.example"}}); status != 403 {
+		t.Errorf("a page elsewhere got %d", status)
+	}
 }
 
 func TestControlFaults(t *testing.T) {
