@@ -34,6 +34,7 @@ type account struct {
 	cfg    auth.Config
 	client *auth.Client
 	close  func()
+	page   func(string) // told as [auth.Config.Page] is; nil means nobody
 }
 
 // open returns the account that the flags and args name.
@@ -69,7 +70,14 @@ func (f *accountFlags) account(cmd *cobra.Command, args []string, log *slog.Logg
 			return ask(ctx, in, cmd.ErrOrStderr(), question, unlimitLines)
 		}
 	}
-	return &account{cfg: cfg, client: auth.New(cfg)}, nil
+	a := new(account)
+	cfg.Page = func(page string) {
+		if a.page != nil {
+			a.page(page)
+		}
+	}
+	a.cfg, a.client = cfg, auth.New(cfg)
+	return a, nil
 }
 
 func newLoginCommand() *cobra.Command {
@@ -101,6 +109,8 @@ it shows then.`,
 
 // login is the command.
 func (f *accountFlags) login(cmd *cobra.Command, args []string) error {
+	line := newStatusLine(cmd)
+	defer line.close()
 	a, err := f.open(cmd, args)
 	if err != nil {
 		return err
@@ -126,11 +136,14 @@ func (f *accountFlags) login(cmd *cobra.Command, args []string) error {
 		}
 		how = ", with what mcp-remote had"
 	} else {
+		line.show("asking " + a.cfg.Server.Host + " where to sign in")
+		a.page = func(page string) { a.showPage(ctx, line, page) }
 		err = a.client.Login(ctx)
 	}
 	if err != nil {
 		return err
 	}
+	line.show("keeping the sign-in")
 	// A relay can do without the store as long as it lives, but this process ends here.
 	if kept, err := a.client.Status(ctx); err != nil || !kept.SignedIn {
 		return cmp.Or(err, errors.New("the sign-in could not be stored, and ends with this command"))
@@ -139,8 +152,25 @@ func (f *accountFlags) login(cmd *cobra.Command, args []string) error {
 	if err := forgetTokens(ctx, a.cfg.Store, tokenKey(a.cfg.Server, f.profile)); err != nil {
 		return err
 	}
+	line.show("")
 	fmt.Fprintf(out, "Signed in to %s%s\n", server, how)
 	return nil
+}
+
+// showPage shows on line what is waited for when there is a page to sign in on, and when there is none any more.
+func (a *account) showPage(ctx context.Context, line *statusLine, page string) {
+	switch {
+	case a.cfg.Prompt != nil:
+		line.show("") // the question says it
+	case page == "":
+		line.show("getting the tokens")
+	default:
+		until := time.Now().Add(a.cfg.AuthTimeout)
+		if s, err := a.client.Status(ctx); err == nil && !s.PendingTill.IsZero() {
+			until = s.PendingTill // of a page that another process has shown before
+		}
+		line.countDown("waiting for you to sign in on that page (Ctrl-C ends it)", until)
+	}
 }
 
 // keepToken asks for an API token and keeps it for cfg.Server.
@@ -224,8 +254,9 @@ server. Its exit status is 3 if nobody is signed in.`,
 
 // A statusReport is what status says.
 type statusReport struct {
-	Accounts []accountStatus  `json:"accounts"`
-	Store    keychain.Backend `json:"store"`
+	Accounts []accountStatus    `json:"accounts"`
+	Store    keychain.Backend   `json:"store"`
+	Running  []keychain.Process `json:"running"` // relays of this user
 }
 
 type accountStatus struct {
@@ -266,6 +297,11 @@ func (a *account) report(ctx context.Context, all bool) (r statusReport, err err
 	if r.Store, err = a.cfg.Store.Backend(ctx); err != nil {
 		return r, err
 	}
+	running, err := a.cfg.Store.Others()
+	if err != nil {
+		a.cfg.Log.Warn("other processes are not known", "err", err)
+	}
+	r.Running = append([]keychain.Process{}, running...) // [] in JSON if there are none
 	here, err := a.client.Status(ctx)
 	if err != nil {
 		return r, err
@@ -328,8 +364,18 @@ func (r statusReport) print(out io.Writer) error {
 		if s.Pending != "" {
 			fmt.Fprintf(w, "Sign-in page\t%s\n", s.Pending)
 		}
+		if s.LastFailure != "" {
+			fmt.Fprintf(w, "Why\t%s\n", plain(s.LastFailure))
+		}
 	}
 	fmt.Fprintf(w, "Tokens in\t%s\n", storeName(r.Store))
+	for i, line := range describe(r.Running) {
+		label := ""
+		if i == 0 {
+			label = "Running"
+		}
+		fmt.Fprintf(w, "%s\t%s\n", label, plain(line))
+	}
 	return w.Flush()
 }
 

@@ -109,6 +109,13 @@ type scriptedCall struct {
 // startScripted starts a server with tools, besides what answers has.
 func startScripted(t *testing.T, tools string, answers map[string]string) (*scripted, string) {
 	t.Helper()
+	s := newScripted(tools, answers)
+	srv := httptest.NewServer(s)
+	t.Cleanup(srv.Close)
+	return s, srv.URL + "/mcp"
+}
+
+func newScripted(tools string, answers map[string]string) *scripted {
 	s := &scripted{asked: make(chan scriptedCall, 100), answers: map[string]string{
 		"initialize": `{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"resources":{},"prompts":{}},"serverInfo":{"name":"scripted","version":"1"}}`,
 		"tools/list": `{"tools":[` + tools + `]}`,
@@ -117,9 +124,7 @@ func startScripted(t *testing.T, tools string, answers map[string]string) (*scri
 	for method, answer := range answers {
 		s.answers[method] = answer
 	}
-	srv := httptest.NewServer(s)
-	t.Cleanup(srv.Close)
-	return s, srv.URL + "/mcp"
+	return s
 }
 
 func (s *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -128,6 +133,10 @@ func (s *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return
 	}
+	s.answer(w, m)
+}
+
+func (s *scripted) answer(w http.ResponseWriter, m scriptedCall) {
 	s.asked <- m
 	if m.ID == nil {
 		w.WriteHeader(http.StatusAccepted)

@@ -74,6 +74,9 @@ func (f *callFlags) call(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	if !c.policy.Permits(tool.Name) {
+		return &usageError{what: fmt.Sprintf("the tool %s is not let through", plain(tool.Name)), advice: "that is what --allow-tool and --ignore-tool say"}
+	}
 	if whole == nil {
 		if whole, err = tool.arguments(given); err != nil {
 			return err
@@ -285,7 +288,7 @@ func (c *mcpClient) toolNames(ctx context.Context) ([]string, error) {
 	}
 	var names []string
 	for _, item := range items {
-		if row, err := toolRow(item); err == nil {
+		if row, err := c.toolRow(item); err == nil {
 			names = append(names, unbroken(row[0])+"\t"+unbroken(row[2]))
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/atlassian"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/policy"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/remote"
 )
 
@@ -24,6 +25,7 @@ type mcpClient struct {
 	url    string // of the server
 	modern bool   // the server knows no sessions: each request says who it comes from (MCP 2026-07-28)
 	server mcp.InitializeResult
+	policy *policy.Tools // what the user's flags permit; nil permits all
 	calls  int
 	told   func(method string, params []byte) // of notifications; nil means nobody
 }
@@ -42,7 +44,9 @@ func (f *relayFlags) openClient(cmd *cobra.Command, args []string, line *statusL
 	}
 	cfg.Remote.Waiting = nil
 	line.show("connecting to " + cfg.Remote.URL.Host)
-	c, err = dial(cmd.Context(), cfg.Remote)
+	if c, err = dial(cmd.Context(), cfg.Remote); err == nil {
+		c.policy = cfg.Tools
+	}
 	return c, func() {
 		if c != nil {
 			line.show("ending the session")
@@ -125,6 +129,9 @@ func (c *mcpClient) call(ctx context.Context, method mcp.MCPMethod, params, resu
 	m, err := c.request(method, params)
 	if err != nil {
 		return err
+	}
+	if answer, refused := c.policy.Refuse(m); refused { // a tool that another one is to run
+		return c.answerError(answer)
 	}
 	c.conn.Send(m) // has room: nothing else is on its way
 	err = c.await(ctx, m.ID, result)

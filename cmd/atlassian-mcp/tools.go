@@ -47,15 +47,17 @@ func newToolsCommand() *cobra.Command {
 		Use:       "tools [URL] [flags]",
 		ValidArgs: atlassian.EndpointNames,
 		Short:     "List the server's tools",
-		Long: `tools lists the tools that the server has for whoever is signed in: what an MCP
-client sees. Those that change something are marked with "writes".`,
+		Long: `tools lists the tools that the server has for whoever is signed in. Those that change
+something are marked with "writes", and with "not let through" those that --allow-tool
+and --ignore-tool keep from an MCP client.`,
 		Example: `  atlassian-mcp tools
+  atlassian-mcp tools --allow-tool 'get*'
   atlassian-mcp tools v2 --json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.list(cmd, args, listing{
 				what: "tools", method: mcp.MethodToolsList, member: "tools",
 				has: func(c mcp.ServerCapabilities) bool { return c.Tools != nil },
-				row: toolRow,
+				row: (*mcpClient).toolRow,
 			})
 		},
 	}
@@ -75,7 +77,7 @@ func newPromptsCommand() *cobra.Command {
 			return f.list(cmd, args, listing{
 				what: "prompts", method: mcp.MethodPromptsList, member: "prompts",
 				has: func(c mcp.ServerCapabilities) bool { return c.Prompts != nil },
-				row: func(item json.RawMessage) ([]string, error) {
+				row: func(_ *mcpClient, item json.RawMessage) ([]string, error) {
 					var p mcp.Prompt
 					err := json.Unmarshal(item, &p)
 					return []string{p.Name, firstSentence(p.Description)}, err
@@ -104,7 +106,7 @@ func newResourcesCommand() *cobra.Command {
 			return f.list(cmd, f.serverArgs(), listing{
 				what: "resources", method: mcp.MethodResourcesList, member: "resources",
 				has: func(c mcp.ServerCapabilities) bool { return c.Resources != nil },
-				row: func(item json.RawMessage) ([]string, error) {
+				row: func(_ *mcpClient, item json.RawMessage) ([]string, error) {
 					var r mcp.Resource
 					err := json.Unmarshal(item, &r)
 					return []string{r.URI, r.MIMEType, firstSentence(r.Description)}, err
@@ -124,7 +126,7 @@ type listing struct {
 	method mcp.MCPMethod
 	member string // of the result
 	has    func(mcp.ServerCapabilities) bool
-	row    func(json.RawMessage) ([]string, error)
+	row    func(c *mcpClient, item json.RawMessage) ([]string, error)
 }
 
 // list prints what the server lists.
@@ -156,14 +158,14 @@ func (f *askFlags) list(cmd *cobra.Command, args []string, l listing) error {
 	}
 	var t table
 	for _, item := range items {
-		if row, err := l.row(item); err == nil { // else it is nothing that a client could use
+		if row, err := l.row(c, item); err == nil { // else it is nothing that a client could use
 			t.add(row...)
 		}
 	}
 	return t.print(cmd.OutOrStdout())
 }
 
-func toolRow(item json.RawMessage) ([]string, error) {
+func (c *mcpClient) toolRow(item json.RawMessage) ([]string, error) {
 	var t struct {
 		Name        string `json:"name"`
 		Description string `json:"description"`
@@ -173,7 +175,10 @@ func toolRow(item json.RawMessage) ([]string, error) {
 	}
 	err := json.Unmarshal(item, &t)
 	kind := "writes"
-	if t.Annotations.ReadOnly {
+	switch {
+	case !c.policy.Permits(t.Name):
+		kind = "not let through"
+	case t.Annotations.ReadOnly:
 		kind = "reads"
 	}
 	return []string{t.Name, kind, firstSentence(t.Description)}, err
