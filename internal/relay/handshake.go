@@ -39,6 +39,7 @@ type hand struct {
 	told       []byte    // the result that it was answered with here; nil if it was not
 	discover   waiting   // server/discover, which waits for its answer; zero if none does
 	ready      bool      // the client has sent notifications/initialized
+	piped      bool      // it has sent requests before it could have the answer to initialize or server/discover, as no host does
 
 	capabilities []byte            // the server's, from its answer to initialize; nil if there is none
 	lacking      map[string]string // what the client may ask for because of told, and the server doesn't have: method and result, "" for an error
@@ -72,6 +73,7 @@ func (r *relay) await(m jsonrpc.Message) {
 	default:
 		r.hold(m)
 		if m.Kind == jsonrpc.Request {
+			r.hand.piped = r.hand.piped || !r.hand.deadline.IsZero() || r.hand.discover.Raw != nil
 			r.fresh = true
 			r.dial(false)
 		}
@@ -301,6 +303,7 @@ func (r *relay) expire(now time.Time) {
 		r.retryAt = time.Time{} // also if there is nothing to open a session with any more
 		r.dial(r.idle())
 	}
+	r.leaveOff()
 }
 
 // end takes the end of the input. Nothing that takes longer is worth waiting for.
@@ -308,10 +311,7 @@ func (r *relay) end() {
 	r.ended, r.retryAt = true, time.Time{}
 	r.hand.recalling = false
 	r.endSignIn()
-	if d := r.dialing; d != nil && d.first.Method == "initialize" && r.idle() {
-		r.abandon() // the client has its answer, and nothing else to ask
-	}
-	if r.conn != nil || r.dialing != nil {
+	if r.leaveOff() || r.conn != nil || r.dialing != nil {
 		return
 	}
 	failed, ok := errors.AsType[*remote.OpenError](r.failure)
@@ -325,6 +325,18 @@ func (r *relay) end() {
 	if r.dialing == nil {
 		r.failHeld()
 	}
+}
+
+// leaveOff gives up opening a session for a client that has its answer to initialize and will not ask for anything else. It returns false if there
+// is no reason to.
+func (r *relay) leaveOff() bool {
+	d := r.dialing
+	if !r.ended || d == nil || d.first.Method != "initialize" || !r.idle() {
+		return false
+	}
+	r.abandon()
+	r.failHeld()
+	return true
 }
 
 // lack answers a request for want of a session.

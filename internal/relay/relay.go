@@ -47,15 +47,23 @@ type Config struct {
 	// at other times its end is what counts. Nil means that this can't be told.
 	HungUp <-chan struct{}
 
+	// Orphaned is closed when whoever was to use the relay is gone, though others keep the input open. It counts as the end of the input.
+	Orphaned <-chan struct{}
+
 	Log *slog.Logger // nil means discard
 }
 
-// drainTimeout is how long answers may still come after the end of the input. With remote.CloseTimeout it leaves the process done in two
-// seconds, which is when hosts stop waiting for it.
-const drainTimeout = 1500 * time.Millisecond
-
 const (
-	// maxHeld and maxHeldBytes are how many messages may wait for the session, or for room in it. Beyond that the input is not read.
+	// drainTimeout is how long answers may still come after the end of the input. With remote.CloseTimeout it leaves the process done in two
+	// seconds, which is when hosts stop waiting for it.
+	drainTimeout = 1500 * time.Millisecond
+
+	// pipeTimeout is the same for a client that has written all it has to say at once, as printf does: it closes the input at the start, not at the
+	// end, and waits for its answers. See hand.piped.
+	pipeTimeout = time.Minute
+
+	// maxHeld and maxHeldBytes are how many messages may wait for the session. Beyond that the input is not read. In the session it is remote
+	// that lets as many wait: what it has no room for waits here, and nothing behind it is read.
 	maxHeld      = 1024
 	maxHeldBytes = 64 << 20
 
@@ -72,7 +80,8 @@ const (
 // session anew. If it takes its time, initialize is answered here, 500 ms after cfg.Started with what cfg.Recall returns or else after 2 s, and
 // every other request waits for the session for cfg.Remote.HandshakeTimeout.
 //
-// After the end of in, answers that are still to come get 1.5 s. When Run returns, the session is over, and nothing of it is left
+// After the end of in, answers that are still to come get 1.5 s. A client that has sent more requests without waiting for the answer to initialize is
+// no host but a pipe that ends where it has no more to say: it gets its answers for a minute. When Run returns, the session is over, and nothing of it is left
 // but the goroutine that reads in: nothing can interrupt a read of standard input, and the process is about to end.
 func Run(ctx context.Context, in io.Reader, out io.Writer, cfg Config) error {
 	if cfg.Report == nil {
@@ -183,10 +192,9 @@ type waiting struct {
 func (r *relay) loop(lines <-chan line) (grace time.Duration) {
 	var deadline time.Time     // of the answers; zero before the end of the input
 	var ended <-chan time.Time // fires at deadline
-	end := func() {
-		lines = nil
-		deadline = time.Now().Add(drainTimeout)
-		ended = time.After(drainTimeout)
+	orphaned := r.cfg.Orphaned
+	end := func(limit time.Duration) {
+		lines, deadline, ended = nil, time.Now().Add(limit), time.After(limit)
 		r.end()
 	}
 	alarm := time.NewTimer(time.Hour)
@@ -206,7 +214,7 @@ func (r *relay) loop(lines <-chan line) (grace time.Duration) {
 		}
 
 		input, hungUp := lines, (<-chan struct{})(nil)
-		if len(r.held) >= maxHeld || r.bytes >= maxHeldBytes || len(r.replies) >= maxReplies {
+		if r.conn != nil && len(r.held) > 0 || len(r.held) >= maxHeld || r.bytes >= maxHeldBytes || len(r.replies) >= maxReplies {
 			input, hungUp = nil, r.cfg.HungUp
 		}
 		if lines == nil || gone {
@@ -231,8 +239,11 @@ func (r *relay) loop(lines <-chan line) (grace time.Duration) {
 			if l.err == nil {
 				r.take(l.m)
 			} else if !r.misread(l.err) {
-				end()
+				end(r.patience())
 			}
+		case <-orphaned:
+			orphaned = nil
+			end(drainTimeout)
 		case <-hungUp:
 			gone, progress = true, false
 			ended = time.After(drainTimeout)
@@ -264,6 +275,14 @@ func (r *relay) loop(lines <-chan line) (grace time.Duration) {
 			return 0
 		}
 	}
+}
+
+// patience returns how long answers may come after the end of the input.
+func (r *relay) patience() time.Duration {
+	if r.hand.piped {
+		return pipeTimeout
+	}
+	return drainTimeout
 }
 
 // cause returns why the relay was stopped, nil if it was asked to.

@@ -21,6 +21,9 @@ const (
 	maxWaiting      = 1024
 	maxWaitingBytes = 64 << 20
 
+	// maxUnread is how many bytes of messages may wait to be received. Beyond that the server is not listened to. A single message may be longer.
+	maxUnread = 16 << 20
+
 	// cancelGrace is how long the exchange of a cancelled request may go on. The server may still say something on its stream,
 	// but is free never to end it.
 	cancelGrace = 30 * time.Second
@@ -54,6 +57,7 @@ type conn struct {
 	post     http.Header // what every POST carries
 	inbox    chan delivery
 	received []jsonrpc.Message // what Receive returns next
+	lent     int               // length of what Receive has taken, which is not done with until the next Receive
 	drained  chan struct{}     // closed after CloseSend, when nothing is left to do
 	wake     chan struct{}     // has a token when dispatch has something to look at
 
@@ -63,6 +67,8 @@ type conn struct {
 	room     chan struct{}      // closed when there is room in queue again; nil if nobody has asked
 	queue    []*call            // waiting for their turn
 	bytes    int                // length of the messages in queue
+	unread   int                // length of the messages in inbox and received
+	eased    chan struct{}      // closed when that is less again; nil if nobody waits for it
 	flying   int                // requests that are one of maxInFlight
 	open     map[string][]*call // requests whose response has not been received, by the key of their id, oldest first
 	left     int                // calls that are not over

@@ -30,10 +30,7 @@ func (c *conn) settle(call *call, m jsonrpc.Message, cause error) {
 		c.finish(call)
 		return
 	}
-	select {
-	case c.inbox <- delivery{m, call}:
-	case <-c.ctx.Done():
-	}
+	c.give(delivery{m, call})
 }
 
 func (c *conn) settleLocked(call *call) bool {
@@ -97,9 +94,47 @@ func (c *conn) deliver(m jsonrpc.Message) {
 	if c.keep(m) {
 		return
 	}
+	c.give(delivery{m: m})
+}
+
+// give puts d into the inbox when there is room for it.
+func (c *conn) give(d delivery) {
+	for full := c.charge(d); full != nil; full = c.charge(d) {
+		select {
+		case <-full:
+		case <-c.ctx.Done():
+			return
+		}
+	}
 	select {
-	case c.inbox <- delivery{m: m}:
+	case c.inbox <- d:
 	case <-c.ctx.Done():
+	}
+}
+
+// charge counts d among what is unread and returns nil; or, if there is no room for it, what is closed when there may be.
+func (c *conn) charge(d delivery) (full <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.unread == 0 || c.unread+len(d.m.Raw) <= maxUnread {
+		c.unread += len(d.m.Raw)
+		return nil
+	}
+	if c.eased == nil {
+		c.eased = make(chan struct{})
+	}
+	return c.eased
+}
+
+// discharge says that whoever has received messages has no more use for them.
+func (c *conn) discharge() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unread -= c.lent
+	c.lent = 0
+	if c.eased != nil {
+		close(c.eased)
+		c.eased = nil
 	}
 }
 
@@ -257,7 +292,9 @@ func (c *conn) CloseSend() {
 
 // Receive is part of Conn.
 func (c *conn) Receive(ctx context.Context) ([]jsonrpc.Message, error) {
+	clear(c.received) // or its messages would stay in memory until others take their places
 	c.received = append(c.received[:0], c.takeEarly()...)
+	c.discharge()
 	for len(c.received) == 0 {
 		select {
 		case d := <-c.inbox:
@@ -290,6 +327,7 @@ func (c *conn) takeAll() {
 
 // take has Receive return d, unless d answers what has been cancelled since.
 func (c *conn) take(d delivery) {
+	c.lent += len(d.m.Raw)
 	if d.c == nil || c.handOver(d.c) {
 		c.received = append(c.received, d.m)
 	}
