@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -308,7 +309,7 @@ func (f *compatSignIn) callback(cfg *auth.Config) error {
 		}
 		cfg.CallbackHost = cmp.Or(cfg.CallbackHost, host)
 		cfg.CallbackPath = cmp.Or(cfg.CallbackPath, "/oauth/callback")
-		cfg.CallbackPort = cmp.Or(cfg.CallbackPort, mcpRemotePort(cfg.Server, cfg.Resource))
+		cfg.CallbackPort = cmp.Or(cfg.CallbackPort, mcpRemotePort(cfg.Server.String(), cfg.Resource, cfg.ClientMetadataURL))
 	}
 	if u, err := url.Parse("http://" + cfg.CallbackHost + "/"); f.host != "" && (err != nil || u.Host != cfg.CallbackHost || u.Port() != "" || strings.Contains(u.Host, ":")) {
 		return &usageError{what: fmt.Sprintf("--host %q is not the name of a host", f.host), advice: "it is localhost, 127.0.0.1 or another name of that address, without a port"}
@@ -321,13 +322,11 @@ func (f *compatSignIn) callback(cfg *auth.Config) error {
 	return nil
 }
 
-// mcpRemotePort returns the port on which mcp-remote awaits the browser, if it is not told which.
-func mcpRemotePort(server *url.URL, resource string) int {
-	name := server.String()
-	if resource != "" {
-		name += "|" + resource
-	}
-	hash := md5.Sum([]byte(name)) // tells servers apart
+// mcpRemotePort returns the port on which mcp-remote awaits the browser, if it is not told which, for an entry with this URL, --resource and
+// --client-metadata-url. Entries that have headers or parameters as well have other ports there, which are not known here.
+func mcpRemotePort(entry ...string) int {
+	named := slices.DeleteFunc(entry, func(s string) bool { return s == "" })
+	hash := md5.Sum([]byte(strings.Join(named, "|"))) // only to tell entries apart
 	return 3335 + int(binary.BigEndian.Uint16(hash[:]))%45816
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -205,18 +204,15 @@ func TestIPv4(t *testing.T) {
 // TestMCPRemotePort checks the ports on which mcp-remote 0.15.1 waits for the browser, as it says itself.
 func TestMCPRemotePort(t *testing.T) {
 	for _, test := range []struct {
-		server, resource string
-		want             int
+		entry []string
+		want  int
 	}{
-		{"https://mcp.example.com/mcp", "", 41409},
-		{"https://mcp.example.com/mcp", "https://acme.example/", 19127},
+		{[]string{"https://mcp.example.com/mcp", "", ""}, 41409},
+		{[]string{"https://mcp.example.com/mcp", "https://acme.example/", ""}, 19127},
+		{[]string{"https://mcp.example.com/mcp", "https://acme.example/", "https://acme.example/c.json"}, 46841},
 	} {
-		u, err := url.Parse(test.server)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := mcpRemotePort(u, test.resource); got != test.want {
-			t.Errorf("%s, resource %q: port %d, want %d", test.server, test.resource, got, test.want)
+		if got := mcpRemotePort(test.entry...); got != test.want {
+			t.Errorf("%q: port %d, want %d", test.entry, got, test.want)
 		}
 	}
 }
