@@ -58,6 +58,21 @@ func TestRefreshIsRetried(t *testing.T) {
 	}
 }
 
+// A process that was stopped finds its time over, and an answer that has come meanwhile. By then the refresh token has been used.
+func TestRefreshAnswerAfterDeadline(t *testing.T) {
+	t.Parallel()
+	w, b := newWorld(t), &browser{}
+	c := signedIn(t, w, b)
+	c.renewLimit = 200 * time.Millisecond
+	w.refreshing(func(int, http.ResponseWriter) bool {
+		time.Sleep(2 * c.renewLimit)
+		return false // and answers as always
+	})
+	mustCall(t, c, "x")
+	mustCall(t, newClient(t, w.config(c.cfg.Store.Dir, b)), "y")
+	w.wantCounts("token:refresh_token=1", "authorize=1")
+}
+
 // A server that stays away is no reason to sign anybody in, nor to forget anything.
 func TestRefreshUnavailable(t *testing.T) {
 	t.Parallel()

@@ -71,8 +71,10 @@ func (c *Client) exchange(ctx context.Context, p *pending, code string) (*token,
 }
 
 func (c *Client) exchangeOnce(ctx context.Context, p *pending, code string) (*token, error) {
+	ctx, cancel := untilHeard(ctx)
+	defer cancel()
 	opts := append(c.resourceOption(p.Grant.Resource), oauth2.VerifierOption(p.Verifier))
-	t, err := oauthConfig(&p.Grant).Exchange(context.WithValue(ctx, oauth2.HTTPClient, c.oauth), code, opts...)
+	t, err := oauthConfig(&p.Grant).Exchange(context.WithValue(ctx, oauth2.HTTPClient, c.unlimited()), code, opts...)
 	if err != nil {
 		return nil, fmt.Errorf("exchanging the code: %w", translate(err, code, p.Verifier, p.Grant.ClientSecret))
 	}
@@ -139,6 +141,8 @@ func (c *Client) refresh(ctx context.Context, g *grant) (*token, error) {
 
 // postToken posts form to g's token endpoint, with the resource, and as g's client.
 func (c *Client) postToken(ctx context.Context, g *grant, form url.Values) (*token, error) {
+	ctx, cancel := untilHeard(ctx)
+	defer cancel()
 	if !c.cfg.OmitResource {
 		form.Set("resource", g.Resource)
 	}
@@ -189,11 +193,37 @@ func (c *Client) post(ctx context.Context, r *registration, endpoint string, for
 	if r.AuthMethod == authBasic {
 		req.SetBasicAuth(url.QueryEscape(r.ClientID), url.QueryEscape(r.ClientSecret))
 	}
-	resp, err := c.oauth.Do(req)
+	resp, err := c.unlimited().Do(req)
 	if err != nil {
 		return nil, transient(err, 0)
 	}
 	return resp, nil
+}
+
+// answerGrace is how long an answer that has a token in it may still be read when the time for it is over.
+const answerGrace = 2 * time.Second
+
+// untilHeard returns a context for a request whose answer must not be lost, since what it presents can be used only once. It ends as ctx does, or
+// fetchTimeout from now; but when a time has come it waits for answerGrace from the moment at which this process notices. One that was stopped
+// meanwhile has the answer waiting for it, and would notice first that it is too late.
+func untilHeard(ctx context.Context) (heard context.Context, cancel context.CancelFunc) {
+	limit, release := context.WithTimeout(ctx, fetchTimeout)
+	heard, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(limit, func() {
+		if !errors.Is(limit.Err(), context.DeadlineExceeded) {
+			end(context.Cause(limit))
+			return
+		}
+		time.AfterFunc(answerGrace, func() { end(context.Cause(limit)) })
+	})
+	return heard, func() { stop(); release(); end(nil) }
+}
+
+// unlimited returns the client for requests whose context says how long they may take.
+func (c *Client) unlimited() *http.Client {
+	client := *c.oauth
+	client.Timeout = 0
+	return &client
 }
 
 const formType = "application/x-www-form-urlencoded"
@@ -204,6 +234,8 @@ func (c *Client) revoke(ctx context.Context, g *grant) error {
 	if g.RevocationEndpoint == "" {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
 	for _, t := range []struct{ hint, token string }{{"refresh_token", g.RefreshToken}, {"access_token", g.AccessToken}} {
 		if t.token == "" {
 			continue
