@@ -239,8 +239,8 @@ func newStatusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [URL] [flags]",
 		Short: "Tell who is signed in where, and until when",
-		Long: `status says what is kept about the sign-in to the server, and where. It asks no
-server. Its exit status is 3 if nobody is signed in.`,
+		Long: `status says what is kept about the sign-in to the server, where, and which relays run.
+It asks no server. Its exit status is 3 if nobody is signed in.`,
 		RunE: f.status,
 
 		DisableFlagsInUseLine: true,

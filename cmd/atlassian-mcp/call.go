@@ -35,13 +35,16 @@ func newCallCommand() *cobra.Command {
 		Long: `call calls a tool and writes what it returns to standard output.
 
 Its arguments are NAME=VALUE. A value is text where the tool wants text, and JSON where
-it wants anything else. NAME:=VALUE is JSON in any case, and NAME=@FILE is what is in
-the file. With --json the arguments are one JSON object, and '-' stands for standard
-input.
+it wants anything else; where it wants an array, NAME=VALUE may be repeated instead.
+NAME:=VALUE is JSON in any case, and NAME=@FILE is what is in the file. What the tool
+doesn't know, or can't do without, is an error before it is called. With --json the
+arguments are one JSON object as it is, and '-' stands for standard input.
 
-The exit status is 1 if the tool says that it has failed.`,
+Ctrl-C tells the server to stop. The exit status is 1 if the tool says that it has
+failed, and 3 if nobody is signed in.`,
 		Example: `  atlassian-mcp call getVisibleJiraProjects cloudId=acme.atlassian.net
   atlassian-mcp call searchJiraIssuesUsingJql cloudId=acme.atlassian.net jql='type = Bug'
+  atlassian-mcp call getJiraIssue cloudId=acme.atlassian.net issueIdOrKey=ALPHA-1 fields=status
   echo '{"query": "Q2 planning"}' | atlassian-mcp call search --json -`,
 		RunE:              f.call,
 		ValidArgsFunction: f.complete,

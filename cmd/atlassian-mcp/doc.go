@@ -88,9 +88,10 @@ nobody. A user who refuses is not asked again before --auth-timeout is over, exc
 login.
 
 The login command signs in at once, also anew or as somebody else. Logout revokes the tokens
-where the server can, and forgets them. Status says who is signed in, until when, and where
-the tokens are; with --json for programs, with --all for all servers and profiles. They take
-the URL and the flags about accounts and connections that the relay takes.
+where the server can, and forgets them. Status says who is signed in, until when, where the
+tokens are, why the last sign-in came to nothing, and which relays run; with --json for
+programs, with --all for all servers and profiles. They take the URL and the flags about
+accounts and connections that the relay takes.
 
 On a machine without a browser, or over SSH, run login with --no-browser: open the address
 that it prints in any browser. In the end that browser is sent to a page on 127.0.0.1 that
@@ -125,22 +126,32 @@ Tools lists the tools that the server has for whoever is signed in, and call cal
 
 	atlassian-mcp call searchJiraIssuesUsingJql cloudId=acme.atlassian.net jql='project = ALPHA'
 
-A value is text where the tool wants text, and JSON where it wants anything else; NAME:=VALUE
-is JSON in any case, and NAME=@FILE is what is in the file. With --json, which may be "-" for
-standard input, the arguments are one JSON object. The text of the result goes to standard
-output, with --result the whole of it as JSON. A tool that fails is an error. Resources and
-prompts list what else the server has; resources with a URI writes that resource. They take
-the flags about accounts and connections that the relay takes, and open no browser: who is
-not signed in is told to run login.
+A value is text where the tool wants text, and JSON where it wants anything else; where it
+wants an array, NAME=VALUE may be repeated instead. NAME:=VALUE is JSON in any case, and
+NAME=@FILE is what is in the file. What the tool doesn't know, or can't do without, is an
+error before it is called. With --json, which may be "-" for standard input, the arguments
+are one JSON object as it is. The text of the result goes to standard output, with --result
+the whole of it as JSON. A tool that fails is an error. Resources and prompts list what else
+the server has; resources with a URI writes that resource.
+
+These commands take the flags of the relay, --allow-tool and --ignore-tool too, and open no
+browser: who is not signed in is told to run login. Ctrl-C cancels a call at the server. On
+a terminal, tables are cut to its width, nothing from the server moves the cursor, and the
+last line says what is waited for. Shells complete the names of tools and of their arguments,
+see "atlassian-mcp completion --help".
 
 # Finding out what is wrong
 
 Doctor goes the whole way from this computer to the tools: the server's address, the
 certificate and who issued it, the HTTP proxy, the documents that lead to the sign-in, the
 registration of this program, the keychain, the sign-in, a session, the number of tools, and
-a call that tells who the user is; then it names the other relays that run, and the last
-trouble in the log that --log-file names. Each has one line, and advice where something is wrong;
---json is for programs. With --explain MESSAGE it says what a message on one of Atlassian's pages
+a call that tells who the user is; then it names the relays that run, and the last trouble
+in their logs and in the one that --log-file names. Each has one line, and advice where
+something is wrong: who has to do what, with the name of the page if it is an admin's. It
+opens no browser and takes the flags of the relay. With --json, for programs, it writes
+{"server", "version", "ok", "checks"}, each check with "check", "result" (ok, warning, failed
+or skipped), "text", and where there are any "details", "refusal" and "advice". NO_COLOR
+turns the colours off. With --explain MESSAGE it says what a message on one of Atlassian's pages
 means. The exit status is 1 if something is wrong.
 
 # Trying it out

@@ -110,7 +110,10 @@ func (d *diagnosis) registration(ctx context.Context) finding {
 		return f
 	}
 	status, err := d.account.client.Status(ctx)
-	if err == nil && status.ClientID != "" {
+	if err != nil {
+		return finding{Mark: markSkipped, Text: "what is kept can't be read"}
+	}
+	if status.ClientID != "" {
 		return finding{Mark: markFine, Text: "registered, to be sent back to " + cmp.Or(status.RedirectURI, "nowhere")}
 	}
 	switch d.survey.Registers {

@@ -36,6 +36,7 @@ func TestSignInKeychain(t *testing.T) {
 		{"processes share a renewal", func(t *testing.T, w *world, _ *desktop) { testProcessesShareRenewal(t, w) }},
 		{"sign-in of a killed process", func(t *testing.T, w *world, _ *desktop) { testSignInOfKilledProcess(t, w) }},
 		{"keychain locked", testKeychainLocked},
+		{"doctor finds the keychain locked", testDoctorLocked},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestSurvey(t *testing.T) {
@@ -41,5 +42,29 @@ func TestSurveyFails(t *testing.T) {
 	}
 	if !slices.ContainsFunc(s.Fetched, func(f Fetched) bool { return strings.HasSuffix(f.URL, "/oauth-authorization-server") }) {
 		t.Errorf("fetched %+v", s.Fetched)
+	}
+}
+
+// TestLastFailure checks that the store knows why nobody is signed in, until somebody is.
+func TestLastFailure(t *testing.T) {
+	w := newWorld(t)
+	cfg := w.config(t.TempDir(), new(browser))
+	open := cfg.OpenURL
+	cfg.OpenURL = func(string) error { return nil }
+	cfg.AuthTimeout = time.Millisecond
+	ignored := newClient(t, cfg)
+	if err := ignored.Login(t.Context()); err == nil {
+		t.Fatal("signed in")
+	}
+	if s, err := ignored.Status(t.Context()); err != nil || s.LastFailure != "the last sign-in failed: nobody signed in within 1ms" || s.Pending != "" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	cfg.OpenURL, cfg.AuthTimeout = open, time.Minute
+	c := newClient(t, cfg)
+	if err := c.Login(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := c.Status(t.Context()); err != nil || s.LastFailure != "" || !s.SignedIn {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
