@@ -51,7 +51,7 @@ var doors = map[string][]string{
 	"golang.org/x/oauth2":             {"internal/auth"},
 	"github.com/zalando/go-keyring":   {"internal/keychain"},
 	"github.com/godbus/dbus":          {"internal/keychain"},
-	"github.com/gofrs/flock":          {"internal/keychain"},
+	"github.com/gofrs/flock":          {"internal/keychain", "internal/sandbox/rovo"},
 	"github.com/mark3labs/mcp-go":     {}, // tests only; see TestLinked
 	"github.com/mark3labs/mcp-go/mcp": {"cmd/atlassian-mcp", "internal/remote", "internal/era", "internal/sandbox"},
 	"github.com/rogpeppe/go-internal": {}, // tests only

@@ -23,6 +23,7 @@ func (e invalidError) Error() string { return string(e) }
 func (o *Org) Call(c Caller, v View, name string, args json.RawMessage) Outcome {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	defer o.lockFile()()
 	if err := o.reload(); err != nil {
 		return outcome(nil, err)
 	}

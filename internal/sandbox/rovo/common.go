@@ -31,7 +31,7 @@ func (c *call) userInfo() (any, error) {
 		"account_id":      p.Account,
 		"email":           p.Email,
 		"name":            p.Name,
-		"picture":         "https://secure.gravatar.com/avatar/" + strings.ReplaceAll(p.Account[len(p.Account)-12:], "-", "") + "?d=mp",
+		"picture":         "https://secure.gravatar.com/avatar/" + strings.ReplaceAll(p.Account[max(0, len(p.Account)-12):], "-", "") + "?d=mp",
 		"account_status":  "active",
 		"characteristics": object{"not_mentionable": p.Service},
 		"last_updated":    seedTime.Format(time.RFC3339),

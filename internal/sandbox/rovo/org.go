@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 //go:embed seed/*.json
@@ -84,6 +86,10 @@ func (a Audience) Has(account string) bool { return len(a) == 0 || slices.Contai
 func Open(file string) (*Org, error) {
 	o := &Org{file: file}
 	if file != "" {
+		if target, err := filepath.EvalSymlinks(file); err == nil {
+			o.file = target // it is what is replaced, not the link
+		}
+		defer o.lockFile()()
 		text, err := os.ReadFile(file)
 		if err == nil {
 			if err := o.data.parse(text); err != nil {
@@ -159,6 +165,16 @@ func (d *data) parse(text []byte) error {
 	if len(read.Sites) == 0 || len(read.People) == 0 {
 		return errors.New("an organisation has a site and a person at least")
 	}
+	for i, s := range read.Sites {
+		if s.ID == "" || s.URL == "" {
+			return fmt.Errorf("sites[%d] needs an id and a url", i)
+		}
+	}
+	for i, p := range read.People {
+		if p.Account == "" || p.Email == "" || p.Name == "" {
+			return fmt.Errorf("people[%d] needs an account, an email and a name", i)
+		}
+	}
 	*d = read
 	return nil
 }
@@ -207,6 +223,7 @@ func (o *Org) Data() []byte {
 func (o *Org) Replace(text []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	defer o.lockFile()()
 	if err := o.data.parse(text); err != nil {
 		return err
 	}
@@ -292,6 +309,20 @@ func (o *Org) restore() {
 	}
 }
 
+// lockFile waits until no other process is between reading the organisation's file and writing it. Where there can be no lock file next to it
+// nobody can write either. The lock file stays: removed, it would be one file to those who have it open and another to those who come.
+func (o *Org) lockFile() (unlock func()) {
+	if o.file == "" {
+		return func() {}
+	}
+	lock := flock.New(filepath.Join(filepath.Dir(o.file), "."+filepath.Base(o.file)+".lock"))
+	if lock.Lock() != nil {
+		return func() {}
+	}
+	return func() { lock.Unlock() } // which ends with the process at the latest
+}
+
+// replaceFile writes a file anew, for the same people to read as before.
 func replaceFile(name string, text []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
 	if err != nil {
@@ -299,6 +330,9 @@ func replaceFile(name string, text []byte) error {
 	}
 	defer os.Remove(f.Name()) // fails when all went well
 	_, err = f.Write(text)
+	if info, statErr := os.Stat(name); statErr == nil {
+		err = errors.Join(err, f.Chmod(info.Mode().Perm()))
+	}
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}

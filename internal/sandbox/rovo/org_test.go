@@ -3,6 +3,7 @@ package rovo
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -150,16 +151,53 @@ func TestReplace(t *testing.T) {
 	}
 }
 
-// TestReplaceWithNull has a null wherever somebody who edits the data may have left one.
-func TestReplaceWithNull(t *testing.T) {
-	for where, text := range map[string]string{
-		"people[1]":               `{"people": [{"account": "a"}, null], "sites": [{}]}`,
-		"sites[0]":                `{"people": [{"account": "a"}], "sites": [null]}`,
-		"sites[0].jira.issues[0]": `{"people": [{"account": "a"}], "sites": [{"jira": {"issues": [null]}}]}`,
-		"sites[0].confluence.pages[0].versions[0]": `{"people": [{"account": "a"}], "sites": [{"confluence": {"pages": [{"versions": [null]}]}}]}`,
+// TestReplaceIncomplete leaves out, or sets to null, what all tools rely on.
+func TestReplaceIncomplete(t *testing.T) {
+	const person, site = `{"account": "a", "email": "a@acme.example", "name": "A"}`, `{"id": "1", "url": "https://a.example"}`
+	for want, parts := range map[string][2]string{
+		"people[1] is null":                                {person + ", null", site},
+		"sites[0] is null":                                 {person, "null"},
+		"sites[0].jira.issues[0] is null":                  {person, `{"jira": {"issues": [null]}}`},
+		"sites[0].confluence.pages[0].versions[0] is null": {person, `{"confluence": {"pages": [{"versions": [null]}]}}`},
+		"sites[1] needs an id and a url":                   {person, site + `, {"name": "b"}`},
+		"people[0] needs an account, an email and a name":  {`{"name": "A"}`, site},
 	} {
-		if err := open(t).Replace([]byte(text)); err == nil || err.Error() != where+" is null" {
-			t.Errorf("%s: %v", where, err)
+		if err := open(t).Replace([]byte(`{"people": [` + parts[0] + `], "sites": [` + parts[1] + `]}`)); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	o := open(t)
+	if err := o.Replace([]byte(`{"people": [` + person + `], "sites": [` + site + `]}`)); err != nil {
+		t.Fatal(err)
+	}
+	play(t, o, Caller{Account: "a"}, View{}, "atlassianUserInfo", object{}, nil)
+}
+
+// TestDataFileShared has several processes, as far as the file can tell, write to it at the same time.
+func TestDataFileShared(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "acme.json")
+	var all sync.WaitGroup
+	for _, name := range []string{"north", "south", "east", "west"} {
+		o, err := Open(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Go(func() {
+			for i := range 5 {
+				addComponent(t, o, fmt.Sprint(name, i))
+			}
+		})
+	}
+	all.Wait()
+	o, err := Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"north", "south", "east", "west"} {
+		for i := range 5 {
+			if name := fmt.Sprint(name, i); !hasComponent(t, o, name) {
+				t.Errorf("%s is lost", name)
+			}
 		}
 	}
 }
