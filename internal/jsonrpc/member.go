@@ -90,6 +90,29 @@ func Elements(raw []byte, at Span) iter.Seq[Span] {
 	}
 }
 
+// Strings yields each string in the value in raw, however deep, in its order. With one that is the name of a member comes where the member's value
+// begins, with any other 0.
+func Strings(raw []byte, at Span) iter.Seq2[Span, int] {
+	return func(yield func(text Span, value int) bool) {
+		raw := raw[:at.End]
+		for i := at.Start; i < len(raw); {
+			n := bytes.IndexByte(raw[i:], '"')
+			if n < 0 {
+				return
+			}
+			text := Span{i + n, stringEnd(raw, i+n) + 1}
+			value, named := token(raw, text.End, ':')
+			if value = space(raw, value); !named {
+				value = 0
+			}
+			if !yield(text, value) {
+				return
+			}
+			i = text.End
+		}
+	}
+}
+
 // token passes over white space and c. It returns false if c isn't there.
 func token(raw []byte, i int, c byte) (int, bool) {
 	i = space(raw, i)

@@ -1,6 +1,7 @@
 package jsonrpc
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -55,4 +56,77 @@ func FuzzMembers(f *testing.F) {
 			t.Errorf("%q has elements %q, want %q", text, elements, wantElements)
 		}
 	})
+}
+
+// FuzzStrings compares with the tokens of encoding/json.
+func FuzzStrings(f *testing.F) {
+	for _, text := range []string{
+		`{"a":1,"b":[true,null,{"c" : "}"}],"\u0061":"\"\\\\\"","":-1.5e3}`, ` "a" `, `["a" ,"b:"]`, `{"a":{"a":{"a":["a",1]}}}`, `1`, ``, `"`, `{"a"`, `{"a":`, `{"a":"\`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var got []string
+		for at, value := range Strings(text, Whole(text)) {
+			s, _ := Text(text[at.Start:at.End])
+			if value > 0 {
+				s += ":" + string(text[value:min(value+1, len(text))])
+			}
+			got = append(got, s)
+		}
+		if !json.Valid(text) || strings.ToValidUTF8(string(text), "") != string(text) {
+			return
+		}
+		var want []string
+		var inObject []bool
+		named := false // the string before was a name
+		decoder := json.NewDecoder(bytes.NewReader(text))
+		for name := false; ; {
+			token, err := decoder.Token()
+			if err != nil {
+				break
+			}
+			if delim, ok := token.(json.Delim); !named && ok && (delim == '}' || delim == ']') {
+				inObject = inObject[:len(inObject)-1]
+				name = len(inObject) > 0 && inObject[len(inObject)-1]
+				continue
+			}
+			if named {
+				want[len(want)-1] += ":" + first(token)
+			}
+			s, isString := token.(string)
+			if named = isString && name; isString {
+				want = append(want, s)
+			}
+			if delim, ok := token.(json.Delim); ok {
+				inObject = append(inObject, delim == '{')
+				name = delim == '{'
+			} else {
+				name = len(inObject) > 0 && inObject[len(inObject)-1] && !named
+			}
+		}
+		if !slices.EqualFunc(got, want, func(a, b string) bool {
+			return a == b || strings.HasSuffix(b, ":#") && strings.HasPrefix(a, b[:len(b)-1])
+		}) {
+			t.Errorf("%q has strings %q, want %q", text, got, want)
+		}
+	})
+}
+
+// first returns what a value of which this is the first token begins with, # for a number.
+func first(token json.Token) string {
+	switch token := token.(type) {
+	case json.Delim:
+		return token.String()
+	case string:
+		return `"`
+	case bool:
+		if token {
+			return "t"
+		}
+		return "f"
+	case nil:
+		return "n"
+	}
+	return "#"
 }

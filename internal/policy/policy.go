@@ -172,9 +172,18 @@ func (e *editor) answer(t *Tools, raw []byte, method string) {
 	}
 }
 
-// tools cuts the elements of the array at a place that are tools which the client may not see, each with the comma that is then too much.
-// It reports whether there are tools at all.
+// tools cuts the elements of the array at a place that are tools which the client may not see. It reports whether there are tools at all.
 func (e *editor) tools(t *Tools, raw []byte, at jsonrpc.Span) (found bool) {
+	e.elements(raw, at, func(element []byte) bool {
+		name, named := jsonrpc.Text(jsonrpc.Lookup(element, "name"))
+		found = found || named
+		return named && !t.Permits(name)
+	})
+	return found
+}
+
+// elements cuts the elements of the array at a place that are unwanted, each with the comma that is then too much.
+func (e *editor) elements(raw []byte, at jsonrpc.Span, unwanted func(element []byte) bool) {
 	var last jsonrpc.Span // the last element that is kept
 	var next bool         // there is one to cut up to the next element
 	for element := range jsonrpc.Elements(raw, at) {
@@ -182,10 +191,8 @@ func (e *editor) tools(t *Tools, raw []byte, at jsonrpc.Span) (found bool) {
 			e.cuts[len(e.cuts)-1].End = element.Start
 		}
 		next = false
-		name, named := jsonrpc.Text(jsonrpc.Lookup(raw[element.Start:element.End], "name"))
-		found = found || named
 		switch {
-		case !named || t.Permits(name):
+		case !unwanted(raw[element.Start:element.End]):
 			last = element
 		case last.End > 0:
 			// From the end of the element before, which has been cut as well if it is not the last that is kept.
@@ -199,7 +206,6 @@ func (e *editor) tools(t *Tools, raw []byte, at jsonrpc.Span) (found bool) {
 			next = true
 		}
 	}
-	return found
 }
 
 // maxDepth is how deep an answer is searched for arrays of tools. Each level costs another look at all that is below it.
