@@ -138,6 +138,10 @@ func (f *relayFlags) run(cmd *cobra.Command, args []string) error {
 		hungUp := make(chan struct{})
 		defer watchHangup(file, func() { close(hungUp) })()
 		cfg.HungUp = hungUp
+		in := &countingReader{Reader: stdin}
+		orphaned, stop := watchParent(in, user.Leave)
+		defer stop()
+		stdin, cfg.Orphaned = in, orphaned
 	}
 	cfg.Report = reporter(ctx, stderr)
 	// A client that doesn't read any more, and a signal, are how a relay ends. Some clients
