@@ -14,6 +14,9 @@ import (
 	"time"
 )
 
+// handshakeLimit is how long a host may wait for the answer to initialize. Relays promise less, but share the processors with a storm.
+const handshakeLimit = 3 * time.Second
+
 // A report is what a storm has shown.
 type report struct {
 	rows   [][2]string
@@ -109,6 +112,9 @@ func (s *storm) judge() *report {
 	}
 	row("slowest answer", "%v", c.slowest.Round(time.Millisecond))
 	row("slowest handshake, from the start", "%v", c.handshake.Round(time.Millisecond))
+	if c.handshake > handshakeLimit {
+		rep.broken = append(rep.broken, fmt.Sprintf("a handshake took %v", c.handshake))
+	}
 	if len(c.ends) > 0 {
 		row("slowest end", "%v", slices.Max(c.ends).Round(time.Millisecond))
 	}

@@ -44,15 +44,15 @@ const (
 
 // end lets the relays answer what they still have to, ends them, looks at what is left, and judges.
 func (s *storm) end() (*report, error) {
-	s.releases.Wait()
+	relays := s.living()
 	if err := s.settle(settleLimit); err != nil {
 		s.problem("after all faults %v", err)
 	}
 	s.log.printf("calm")
-	for _, r := range s.relays {
+	for _, r := range relays {
 		r.stop()
 	}
-	for _, r := range s.relays {
+	for _, r := range relays {
 		r.slots.Wait()
 	}
 	if ports := s.ports(); len(ports) > 0 {
@@ -65,13 +65,33 @@ func (s *storm) end() (*report, error) {
 	}
 	s.proxy.expire()
 	var wg sync.WaitGroup
-	for i, r := range s.relays {
+	for i, r := range relays {
 		wg.Go(func() { s.stop(r, i%len(endings), i/len(endings)%2 == 1) })
 	}
 	wg.Wait()
 	s.left()
 	s.fresh()
 	return s.judge(), nil
+}
+
+// replace ends a relay in one of the ways, whatever it is at, and starts another in its place.
+func (s *storm) replace(i, way int) error {
+	s.awake.Lock()
+	defer s.awake.Unlock()
+	old := s.living()[i]
+	old.leave()
+	s.stop(old, way, false)
+	old.slots.Wait()
+	r, err := s.newRelay(i, fmt.Sprintf("relay-%d.%d", i, old.generation+1))
+	if err != nil {
+		return err
+	}
+	r.generation = old.generation + 1
+	s.mu.Lock()
+	s.relays[i] = r
+	s.mu.Unlock()
+	r.work(s.cfg.slots)
+	return nil
 }
 
 // stop ends a relay in one of the ways.
@@ -81,6 +101,11 @@ func (s *storm) stop(r *relay, way int, busy bool) {
 			r.ask("tools/call", `{"name":"atlassianUserInfo","arguments":{}}`, "")
 		}
 		time.Sleep(r.some(100 * time.Millisecond)) // a renewal takes some of that
+	}
+	if way == killed {
+		s.mu.Lock()
+		s.killed = append(s.killed, "storm-"+r.name)
+		s.mu.Unlock()
 	}
 	from := time.Now()
 	endings[way].do(r)
@@ -125,10 +150,8 @@ func (s *storm) left() {
 		s.problem("%v", err)
 	}
 	for _, sess := range sessions {
-		wasKilled := slices.ContainsFunc(s.relays, func(r *relay) bool {
-			return r.index%len(endings) == killed && strings.HasPrefix(sess.Client, "storm-"+r.name+" ")
-		})
-		if !wasKilled && s.proxy.owed(sess.ID) {
+		name, _, _ := strings.Cut(sess.Client, " ")
+		if !slices.Contains(s.killed, name) && s.proxy.owed(sess.ID) {
 			s.count.sessions++
 			s.problem("session %s of %s, opened %s, is left at the server", sess.ID, sess.Client, sess.Since)
 		}
@@ -199,15 +222,16 @@ func (s *storm) ports() (addresses []string) {
 
 // killAll leaves nothing behind if a storm can't go on.
 func (s *storm) killAll() {
-	for _, r := range s.relays {
-		r.stop()
+	relays := s.living()
+	for _, r := range relays {
+		r.leave()
 		r.cmd.Process.Kill()
 		<-r.ended
 	}
 	for _, pid := range s.processes() {
 		syscall.Kill(pid, syscall.SIGKILL)
 	}
-	for _, r := range s.relays {
+	for _, r := range relays {
 		r.slots.Wait()
 	}
 }

@@ -35,7 +35,7 @@ const (
 
 // rage has everything happen that is on the schedule.
 func (s *storm) rage(ctx context.Context) {
-	bursts := schedule(s.cfg.seed, s.cfg.length, len(s.relays))
+	bursts := schedule(s.cfg.seed, s.cfg.length, s.cfg.relays)
 	start := time.Now()
 	var shift time.Duration // by what is not on the schedule
 	special := s.cfg.length >= lockFrom
@@ -44,7 +44,7 @@ func (s *storm) rage(ctx context.Context) {
 			special = false
 			before := time.Now()
 			s.lockHolder(ctx)
-			s.sleep(ctx, s.relays, longSleep)
+			s.sleep(ctx, s.living(), longSleep)
 			s.over("long sleep")
 			pause(ctx, 3*time.Second)
 			shift += time.Since(before)
@@ -75,7 +75,7 @@ func (s *storm) rage(ctx context.Context) {
 // over has the time of recovery taken.
 func (s *storm) over(fault string) {
 	now := time.Now()
-	for _, r := range s.relays {
+	for _, r := range s.living() {
 		r.recover(fault, now)
 	}
 }
@@ -84,7 +84,7 @@ func (s *storm) over(fault string) {
 func (s *storm) settle(limit time.Duration) error {
 	s.over("the end of all faults")
 	deadline := time.Now().Add(limit)
-	for _, r := range s.relays {
+	for _, r := range s.living() {
 		for !r.recovered() {
 			if time.Now().After(deadline) {
 				return fmt.Errorf("%s has no result within %v", r.name, limit)
@@ -117,18 +117,18 @@ func (s *storm) happen(ctx context.Context, h happening) {
 		delete(fault, "arg")
 		err = errors.Join(err, s.server.control("POST", "faults", fault, nil))
 	case "sleep":
-		s.sleep(ctx, s.relays[h.relay:h.relay+1], h.length)
+		s.sleep(ctx, s.living()[h.relay:h.relay+1], h.length)
 	case "sleep of all":
-		s.sleep(ctx, s.relays, h.length)
+		s.sleep(ctx, s.living(), h.length)
+	case "restart":
+		err = s.replace(h.relay, h.way)
 	default:
 		s.proxy.begin(h.fault)
 		pause(ctx, h.length)
 		s.proxy.end(h.fault)
 		if h.fault == "half-open" {
-			s.releases.Go(func() {
-				pause(ctx, halfOpenFor)
-				s.proxy.release()
-			})
+			pause(ctx, halfOpenFor)
+			s.proxy.release()
 		}
 	}
 	if err != nil {
@@ -138,8 +138,10 @@ func (s *storm) happen(ctx context.Context, h happening) {
 
 // sleep stops processes, as a laptop's sleep does. When all relays sleep, those that renew tokens do, too.
 func (s *storm) sleep(ctx context.Context, relays []*relay, length time.Duration) {
+	s.awake.RLock()
+	defer s.awake.RUnlock()
 	var pids []int
-	if len(relays) == len(s.relays) {
+	if len(relays) == s.cfg.relays {
 		pids = s.processes()
 	} else {
 		for _, r := range relays {

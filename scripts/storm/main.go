@@ -5,7 +5,7 @@
 // table, and fails if a promise is broken.
 //
 //	schedule.go   when which fault happens, from a seed      faults.go   what each does
-//	proxy.go      the network                                server.go   the sandbox, a process of its own
+//	proxy.go      the network; fate.go: what it does          server.go   the sandbox, a process of its own
 //	relays.go     the relays, and an agent before each       frames.go   what agents say
 //	person.go     the person at the browser                  ending.go   how hosts stop relays, and what is left
 //	count.go      the verdict
@@ -23,6 +23,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -89,18 +90,21 @@ func role(args []string) bool {
 
 // A storm is a run.
 type storm struct {
-	cfg      config
-	dir      string // with everything in it
-	home     string // of the user
-	bin      string // the user's PATH
-	start    time.Time
-	log      *journal
-	server   *server
-	proxy    *proxy
-	person   *person
-	relays   []*relay
-	releases sync.WaitGroup // of half-open connections
-	count    counts
+	cfg    config
+	dir    string // with everything in it
+	home   string // of the user
+	bin    string // the user's PATH
+	start  time.Time
+	log    *journal
+	server *server
+	proxy  *proxy
+	person *person
+	count  counts
+	awake  sync.RWMutex // held for reading while processes sleep: what sleeps can't be told to end
+
+	mu     sync.Mutex // guards the rest
+	relays []*relay
+	killed []string // names of relays that were, and could not say goodbye
 }
 
 // run lets a storm go by. The error is not of a promise, but of what stands around it.
@@ -165,6 +169,13 @@ func run(ctx context.Context, cfg config) (rep *report, err error) {
 	}
 	s.rage(ctx)
 	return s.end()
+}
+
+// living returns the relays.
+func (s *storm) living() []*relay {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.relays)
 }
 
 // build builds the program.

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,13 +29,13 @@ const (
 
 // A relay is a process with an agent before it.
 type relay struct {
-	s     *storm
-	index int
-	name  string
-	cmd   *exec.Cmd
-	stdin io.WriteCloser
-	begun time.Time
-	ended chan struct{} // closed when the process is gone and its output read
+	s          *storm
+	generation int // how many relays were in its place before
+	name       string
+	cmd        *exec.Cmd
+	stdin      io.WriteCloser
+	begun      time.Time
+	ended      chan struct{} // closed when the process is gone and its output read
 
 	stop    context.CancelFunc // has the agent ask for nothing new
 	idle    context.Context
@@ -42,6 +43,7 @@ type relay struct {
 	signing sync.Mutex // held while a sign_in is under way
 
 	greeting sync.Once
+	left     atomic.Bool // nobody waits for answers any more
 
 	write sync.Mutex // one line at a time
 
@@ -59,7 +61,7 @@ type relay struct {
 // newRelay starts a relay and says hello.
 func (s *storm) newRelay(i int, name string) (*relay, error) {
 	r := &relay{
-		s: s, index: i, name: name, ended: make(chan struct{}), dice: rand.New(rand.NewPCG(s.cfg.seed, uint64(i+2))),
+		s: s, name: name, ended: make(chan struct{}), dice: rand.New(rand.NewPCG(s.cfg.seed, uint64(i+2))),
 		pending: map[string]*request{}, old: map[string]*request{}, n: i * 1_000_000,
 	}
 	r.idle, r.stop = context.WithCancel(context.Background())
@@ -122,6 +124,9 @@ func (r *relay) greeted() bool {
 		c.mu.Unlock()
 		r.send(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
 	})
+	if f.Error != nil {
+		r.s.problem("%s is not let in: %s", r.name, f.raw)
+	}
 	return f.Error == nil
 }
 
@@ -209,11 +214,20 @@ func (r *relay) await(req *request) *frame {
 		default:
 		}
 	}
+	if r.left.Load() {
+		return nil
+	}
 	c := &r.s.count
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.unanswered = append(c.unanswered, fmt.Sprintf("%s: sent %s, %v ago: %s", r.name, req.sent.Format(clock), time.Since(req.sent).Round(time.Second), req.frame))
 	return nil
+}
+
+// leave has nobody wait for answers any more, because the relay is about to end.
+func (r *relay) leave() {
+	r.left.Store(true)
+	r.stop()
 }
 
 // cancel tells the relay that nobody waits for a request any more.

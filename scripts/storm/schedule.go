@@ -12,7 +12,8 @@ import (
 type happening struct {
 	at, length time.Duration
 	fault      string
-	relay      int // which one, if it is of one; -1 if of all
+	relay      int // which one, if it is of one
+	way        int // index in endings, if one ends
 }
 
 // A burst is some faults, one or several at a time, and calm after them.
@@ -25,7 +26,6 @@ type burst struct {
 type kind struct {
 	fault           string
 	shortest, extra time.Duration
-	rare            bool // costs more than the others to get over
 }
 
 // kinds returns all faults that are on the schedule. That of a stopped lock holder takes a minute and has its own, see lockHolder.
@@ -36,7 +36,9 @@ func kinds() []kind {
 		{fault: "expire tokens"},
 		{fault: "expire tokens"}, // this is what happens every hour
 		{fault: "expire sessions"},
-		{fault: "revoke", rare: true},
+		{fault: "revoke"},
+		{fault: "restart"},
+		{fault: "restart"},
 		{fault: "sleep", shortest: 500 * ms, extra: 4500 * ms},
 		{fault: "sleep of all", shortest: 500 * ms, extra: 3500 * ms},
 		{fault: "slow", shortest: 2000 * ms, extra: 2000 * ms},
@@ -70,7 +72,7 @@ func schedule(seed uint64, length time.Duration, relays int) (bursts []burst) {
 		b := burst{}
 		for range 1 + dice.IntN(3) {
 			k := deal()
-			h := happening{at: at + some(1500*time.Millisecond), length: k.shortest + some(k.extra), fault: k.fault, relay: dice.IntN(relays)}
+			h := happening{at: at + some(1500*time.Millisecond), length: k.shortest + some(k.extra), fault: k.fault, relay: dice.IntN(relays), way: dice.IntN(len(endings))}
 			b.happenings = append(b.happenings, h)
 			b.end = max(b.end, h.at+h.length)
 		}
