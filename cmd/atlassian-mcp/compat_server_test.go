@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/sandbox/issuer"
 )
 
 // A wireServer is an MCP server, and an authorization server, that remembers how the last request of each kind looked: of register, authorize,
@@ -200,11 +203,17 @@ func (c *wireClient) ask(method, params string) string {
 	}
 }
 
-// begin opens a session, and makes sure that the server takes part in it.
-func (c *wireClient) begin() {
+// greet does the handshake.
+func (c *wireClient) greet() {
 	c.t.Helper()
 	c.ask("initialize", `{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"wire","version":"1"}}`)
 	io.WriteString(c.stdin, `{"jsonrpc":"2.0","method":"notifications/initialized"}`+"\n")
+}
+
+// begin opens a session, and makes sure that the server takes part in it.
+func (c *wireClient) begin() {
+	c.t.Helper()
+	c.greet()
 	if answer := c.ask("prompts/list", `{}`); strings.Contains(answer, `"error"`) {
 		c.t.Fatalf("no session: %s; standard error: %s", answer, c.stderr)
 	}
@@ -239,10 +248,9 @@ func (u *wireUser) Write(p []byte) (int, error) {
 		}
 		u.opened = append(u.opened, page[1])
 		u.browsing.Go(func() {
-			client := http.Client{Timeout: 20 * time.Second}
-			if res, err := client.Get(page[1]); err == nil {
-				res.Body.Close()
-			}
+			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			defer cancel()
+			issuer.Accept(ctx, nil, page[1], issuer.Choice{})
 		})
 	}
 	return len(p), nil

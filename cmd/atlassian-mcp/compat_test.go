@@ -178,7 +178,7 @@ func TestSilent(t *testing.T) {
 		{[]string{s.URL + "/mcp", "--silent", "--resource", "no URI"}, true},
 	} {
 		c := startWire(t, test.args...)
-		c.ask("initialize", `{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"wire","version":"1"}}`)
+		c.greet()
 		if _, stderr := c.end(); (stderr == "") != test.silent {
 			t.Errorf("%q: standard error %q", test.args, stderr)
 		}
