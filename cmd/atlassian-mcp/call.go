@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/spf13/cobra"
@@ -190,7 +189,7 @@ func pretty(text string) string {
 func writeText(out io.Writer, text string) error {
 	if isTerminalWriter(out) {
 		text = strings.Map(func(r rune) rune {
-			if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			if moves(r) && r != '\n' && r != '\t' {
 				return -1
 			}
 			return r

@@ -28,6 +28,10 @@ const checkTimeout = 30 * time.Second
 
 // diagnosis returns what the checks begin with.
 func (f *doctorFlags) diagnosis(cmd *cobra.Command, args []string, log *slog.Logger) (*diagnosis, error) {
+	args, err := f.positional(args)
+	if err != nil {
+		return nil, err
+	}
 	server, err := f.connect(cmd, args, log)
 	if err != nil {
 		return nil, err

@@ -144,7 +144,7 @@ func TestDoctorFaults(t *testing.T) {
 			if tt.after != nil {
 				tt.after(t, s)
 			}
-			d, status := u.doctor(address)
+			d, status := u.doctor(address, "--handshake-timeout", "5")
 			if tt.fine != "" {
 				if !d.OK || status != exitOK || len(d.wrong()) > 0 {
 					t.Errorf("status %d, ok %t, though %s: %+v", status, d.OK, tt.fine, d.Checks)

@@ -82,11 +82,17 @@ func plain(text string) string { return scrub(unbroken(text)) }
 // unbroken makes text one line without control characters.
 func unbroken(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if moves(r) {
 			return ' '
 		}
 		return r
 	}, text)
+}
+
+// moves reports whether a terminal does something else for r than to show it where the cursor is: control characters, line separators, and those
+// that turn the direction of writing, by which text can look like another.
+func moves(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }
 
 // hint returns what a person can do about err, or "" if there is nothing to say.

@@ -14,7 +14,7 @@ import (
 
 // TestLists lists what a scripted server has.
 func TestLists(t *testing.T) {
-	const tools = `{"name":"read","description":"Reads\u001b[2J it. More.\nAnd more.","annotations":{"readOnlyHint":true}},{"name":"write"},{"name":7},
+	const tools = `{"name":"read","description":"Reads\u001b[2J\u202e it. More.\nAnd more.","annotations":{"readOnlyHint":true}},{"name":"write"},{"name":7},
 		{"name":"long","description":"0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789"}`
 	none := map[string]string{"initialize": `{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"bare","version":"1"}}`}
 	for name, tt := range map[string]struct {
@@ -25,7 +25,7 @@ func TestLists(t *testing.T) {
 		status         int
 	}{
 		"tools": {tools: tools, args: []string{"tools"},
-			stdout: "read   reads   Reads [2J it.\nwrite  writes  \nlong   writes  0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789\n"},
+			stdout: "read   reads   Reads [2J  it.\nwrite  writes  \nlong   writes  0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789\n"},
 		"policy":        {tools: tools, args: []string{"tools", "--allow-tool", "re*"}, stdout: "write  not let through"},
 		"tools as JSON": {tools: `{"name":"read","x":1e400}`, args: []string{"tools", "--json"}, stdout: "[\n  {\n    \"name\": \"read\",\n    \"x\": 1e400\n  }\n]\n"},
 		"no tools":      {answers: none, args: []string{"tools"}, stderr: "atlassian-mcp: bare has no tools\n"},

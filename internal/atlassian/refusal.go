@@ -69,6 +69,12 @@ func refusals() []Refusal {
 			texts:  []string{"failed to retrieve client"},
 		},
 		{
+			Name:   "consent-expired",
+			Cause:  "the page where you grant access had been open for too long, or was opened a second time",
+			Advice: "Close it, run 'atlassian-mcp login' again, and accept within a few minutes.",
+			texts:  []string{"Invalid context provided"},
+		},
+		{
 			Name:   "no-site",
 			Cause:  "this account belongs to no site that has Jira, Confluence or Compass",
 			Advice: "Sign in with the account that you use at your company's site, with 'atlassian-mcp login'.",

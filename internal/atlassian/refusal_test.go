@@ -22,6 +22,7 @@ func TestExplain(t *testing.T) {
 		{V1, 0, "Access to this domain is restricted. Your admin has blocked this domain", "domain-blocked"},
 		{V1, 0, "redirect_uri is not registered for client: http://127.0.0.1:4000", "redirect-refused"},
 		{V1, 0, "Your account isn't associated with a supported site. Rovo MCP connects with Atlassian sites that use apps like Jira or Confluence", "no-site"},
+		{V1, 0, "Something went wrong: Invalid context provided", "consent-expired"},
 		{V1, 0, `{"error":true,"message":"Authentication failed: {\"code\":401,\"message\":\"Unauthorized\"}"}`, "sign-in-expired"},
 		{V1, 0, `{"error":true,"message":"accessibleResources.filter is not a function"}`, "sign-in-expired"},
 		{V1, 0, "We couldn't verify your access. Reconnecting and signing in again may resolve this issue.", "sign-in-expired"},
