@@ -222,7 +222,7 @@ func (r *relay) pause() time.Duration {
 	return d/2 + rand.N(d/2)
 }
 
-// idle reports whether no request waits for the session.
+// idle reports whether no request waits for the session, or would have to next.
 func (r *relay) idle() bool {
-	return r.hand.deadline.IsZero() && !slices.ContainsFunc(r.held, func(m waiting) bool { return m.Kind == jsonrpc.Request })
+	return r.hand.deadline.IsZero() && len(r.site.waiting) == 0 && !slices.ContainsFunc(r.held, func(m waiting) bool { return m.Kind == jsonrpc.Request })
 }

@@ -73,12 +73,15 @@ func (r *relay) await(m jsonrpc.Message) {
 	default:
 		r.hold(m)
 		if m.Kind == jsonrpc.Request {
-			r.hand.piped = r.hand.piped || !r.hand.deadline.IsZero() || r.hand.discover.Raw != nil
+			r.hand.piped = r.hand.piped || r.premature()
 			r.fresh = true
 			r.dial(false)
 		}
 	}
 }
+
+// premature reports whether the client can't have the answer to its first message yet.
+func (r *relay) premature() bool { return !r.hand.deadline.IsZero() || r.hand.discover.Raw != nil }
 
 // begin takes the client's initialize.
 func (r *relay) begin(m jsonrpc.Message) {

@@ -40,6 +40,8 @@ type Config struct {
 	Version      string                                // of this program, for the same
 	Transient    func(error) bool                      // whether a failure to open a session may be over by itself; nil means [remote.Transient]
 	Tools        *policy.Tools                         // which of the server's tools the client may see and call; nil means all
+	Site         *policy.Site                          // where calls may work; nil means anywhere
+	Locate       func(context.Context) (string, error) // returns the cloudId of Site, and may take its time; for Site alone
 	Advise       func(jsonrpc.Message) jsonrpc.Message // returns a response with advice in it, or as it is; nil means that there is none
 	SignIn       *SignIn                               // how a person is asked to sign in; nil means that none can
 
@@ -110,6 +112,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, cfg Config) error {
 	}
 	r.opened = make(chan opening)
 	r.hand.recalled = make(chan Memory)
+	r.site.found = make(chan policy.Place)
 	r.person.asked, r.person.looked, r.person.elicited = make(chan error), make(chan struct{}), make(map[string]*elicitation)
 	r.cfg.Remote.Answer = r.instead
 	r.tasks.Go(r.answer)
@@ -179,6 +182,7 @@ type relay struct {
 	opener        // dial.go
 	hand   hand   // handshake.go
 	person person // signin.go
+	site   site   // site.go
 }
 
 // A waiting message is one that is held.
@@ -203,7 +207,7 @@ func (r *relay) loop(lines <-chan line) (grace time.Duration) {
 	var gone, progress bool   // nobody can write to the input any more, and whether it has been read since
 	for {
 		r.flush()
-		if lines == nil && len(r.held) == 0 && r.dialing == nil {
+		if lines == nil && len(r.held)+len(r.site.waiting) == 0 && r.dialing == nil {
 			switch {
 			case r.conn != nil && !closing:
 				r.conn.CloseSend()
@@ -214,7 +218,7 @@ func (r *relay) loop(lines <-chan line) (grace time.Duration) {
 		}
 
 		input, hungUp := lines, (<-chan struct{})(nil)
-		if r.conn != nil && len(r.held) > 0 || len(r.held) >= maxHeld || r.bytes >= maxHeldBytes || len(r.replies) >= maxReplies {
+		if r.conn != nil && len(r.held) > 0 || len(r.held)+len(r.site.waiting) >= maxHeld || r.bytes+r.site.bytes >= maxHeldBytes || len(r.replies) >= maxReplies {
 			input, hungUp = nil, r.cfg.HungUp
 		}
 		if lines == nil || gone {
@@ -255,6 +259,8 @@ func (r *relay) loop(lines <-chan line) (grace time.Duration) {
 			r.expire(time.Now())
 		case m := <-r.hand.recalled:
 			r.recall(m)
+		case at := <-r.site.found:
+			r.located(at)
 		case <-r.person.changed(r.cfg.SignIn):
 			r.personChanged()
 			r.resume()
@@ -361,6 +367,10 @@ func (r *relay) send(m jsonrpc.Message) {
 		}
 		return
 	}
+	m, ok := r.toSite(m)
+	if !ok {
+		return
+	}
 	waiting := len(r.held) > 0 && m.Kind != jsonrpc.Response && m.Method != "notifications/cancelled" // the others go ahead
 	switch {
 	case r.conn == nil:
@@ -408,6 +418,10 @@ func (r *relay) unsend(id jsonrpc.ID) bool {
 		r.unhold(i)
 		return true
 	}
+	if i := slices.IndexFunc(r.site.waiting, is); i >= 0 {
+		r.site.remove(i)
+		return true
+	}
 	if i := slices.IndexFunc(r.person.asking, func(a *ask) bool { return is(a.m) }); i >= 0 {
 		r.person.asking = slices.Delete(r.person.asking, i, i+1)
 		return true
@@ -431,7 +445,7 @@ func (r *relay) copy(early []jsonrpc.Message) {
 // permitted returns messages, which it may change, without what the client may not see, and with advice.
 func (r *relay) permitted(messages []jsonrpc.Message) []jsonrpc.Message {
 	for i, m := range messages {
-		messages[i] = r.cfg.Tools.Edit(m)
+		messages[i] = r.cfg.Site.Edit(r.cfg.Tools.Edit(m))
 		if m.Kind == jsonrpc.Response && r.cfg.Advise != nil {
 			messages[i] = r.cfg.Advise(messages[i])
 		}
