@@ -23,8 +23,13 @@ import (
 	"github.com/atlassian-mcp/atlassian-mcp/internal/keychain"
 )
 
-// checkTimeout bounds each check. A check that takes longer has found out something, too.
-const checkTimeout = 30 * time.Second
+const (
+	// checkTimeout bounds each check. A check that takes longer has found out something, too.
+	checkTimeout = 30 * time.Second
+
+	// sessionTimeout is more, since the renewal of a token, which may come before a session, takes up to 30 s and says best why it has failed.
+	sessionTimeout = 45 * time.Second
+)
 
 // diagnosis returns what the checks begin with.
 func (f *doctorFlags) diagnosis(cmd *cobra.Command, args []string, log *slog.Logger) (*diagnosis, error) {
@@ -172,7 +177,7 @@ func (d *diagnosis) signedIn(ctx context.Context) finding {
 		return found
 	}
 	d.signedOut = true
-	found.Mark, found.Text, found.Advice = markFailed, "nobody is signed in", hint(errSignedOut)
+	found.Mark, found.Text, found.Advice = markFailed, "nobody is signed in", d.login()
 	if s.LastFailure != "" {
 		found.Text += "; " + s.LastFailure
 		found.Advice += `; if the page in the browser said something, 'atlassian-mcp doctor --explain "…"' says what it means`
@@ -182,6 +187,18 @@ func (d *diagnosis) signedIn(ctx context.Context) finding {
 	}
 	found.Details = append(found.Details, d.elsewhere(ctx, s.Status)...)
 	return found
+}
+
+// login returns the advice to sign in here.
+func (d *diagnosis) login() string {
+	command := "atlassian-mcp login"
+	if address := redactURL(d.server.url); address != atlassian.V1 {
+		command += " " + address
+	}
+	if d.signIn.Profile != "" {
+		command += " --profile " + d.signIn.Profile
+	}
+	return "run '" + command + "'"
 }
 
 // elsewhere tells where else on the same host somebody is signed in, which doesn't count here.
@@ -210,7 +227,7 @@ func (d *diagnosis) session(ctx context.Context) finding {
 	if !d.reachable {
 		return finding{Mark: markSkipped, Text: "the server can't be reached"}
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	ctx, cancel := context.WithTimeout(ctx, sessionTimeout)
 	defer cancel()
 	began := time.Now()
 	c, err := dial(ctx, d.remote)
@@ -219,7 +236,7 @@ func (d *diagnosis) session(ctx context.Context) finding {
 			if d.signedOut {
 				return finding{Mark: markSkipped, Text: "the server wants a sign-in"} // which has been said
 			}
-			return finding{Mark: markFailed, Text: "the server wants a sign-in, for all that is kept", Advice: hint(err)}
+			return finding{Mark: markFailed, Text: "the server wants a sign-in, for all that is kept", Advice: d.login()}
 		}
 		return failure(err)
 	}

@@ -183,7 +183,7 @@ func TestDoctorVersions(t *testing.T) {
 	s, u := startSandbox(t), newShell(t)
 	u.signIn(s.Endpoint("/v1/mcp"), issuer.Choice{})
 	d, status := u.doctor(s.Endpoint("/v2/mcp"))
-	d.want(t, status, "sign-in", "", "'atlassian-mcp login'")
+	d.want(t, status, "sign-in", "", "run 'atlassian-mcp login "+s.Endpoint("/v2/mcp")+"'")
 	if details := strings.Join(d.found(t, "sign-in").Details, "\n"); !strings.Contains(details, s.Endpoint("/v1/mcp")+", which does not count here") {
 		t.Errorf("no sign-in elsewhere in %q", details)
 	}
