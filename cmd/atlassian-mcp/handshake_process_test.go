@@ -28,6 +28,7 @@ func TestHandshake(t *testing.T) {
 		{"API token by login", testAPITokenByLogin},
 		{"sign-in ends in the middle of the day", testSignInEnds},
 		{"one shot", testOneShot},
+		{"one shot at a slow server", testOneShotSlow},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -284,4 +285,22 @@ func testOneShot(t *testing.T, w *world) {
 	if text := string(out); !strings.Contains(text, theirs) || !strings.Contains(text, `"echo"`) || strings.Count(text, "\n") != 2 {
 		t.Errorf("output:\n%s", out)
 	}
+}
+
+// testOneShotSlow does so with a server that takes longer than a host would wait, first as a stranger and then as one that is known.
+func testOneShotSlow(t *testing.T, w *world) {
+	w.signIn()
+	for _, from := range []string{ours, theirs} {
+		release := w.hold("initialize")
+		s := w.start()
+		s.initialize()
+		s.write(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+		id := s.call()
+		s.stdin.Close()
+		s.says(1, from)
+		release()
+		s.wantResult(id)
+		s.wait(0)
+	}
+	w.want("ok initialize=2", "ok tools/call=2", "tab=0")
 }

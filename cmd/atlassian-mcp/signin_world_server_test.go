@@ -51,6 +51,7 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("WWW-Authenticate", `Bearer error="invalid_token", resource_metadata="`+w.URL+`/.well-known/oauth-protected-resource/mcp"`)
 		rw.WriteHeader(http.StatusUnauthorized)
 		w.count("401")
+	case r.URL.Path == "/mcp" && !w.knows(rw, r, kind):
 	case kind == http.MethodGet:
 		w.stream(rw, r)
 	case r.URL.Path == "/mcp":

@@ -38,6 +38,12 @@ type session struct {
 // start starts the program, to relay to the server.
 func (w *world) start(args ...string) *session {
 	w.t.Helper()
+	return w.startAs(func(*exec.Cmd) {}, args...)
+}
+
+// startAs is start with something different.
+func (w *world) startAs(edit func(*exec.Cmd), args ...string) *session {
+	w.t.Helper()
 	r, out, err := os.Pipe()
 	if err != nil {
 		w.t.Fatal(err)
@@ -52,6 +58,7 @@ func (w *world) start(args ...string) *session {
 	s.cmd.Stdout, s.cmd.Stderr = out, &s.stderr
 	s.cmd.WaitDelay = 20 * time.Second // if somebody else has its standard error
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	edit(s.cmd)
 	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
 		w.t.Fatal(err)
 	}

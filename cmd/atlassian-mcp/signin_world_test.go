@@ -52,6 +52,7 @@ type world struct {
 	take   map[string]func(http.ResponseWriter, *http.Request) // takes over requests of a kind
 	meta   map[string]any                                      // added to the server metadata
 	token  map[string]any                                      // added to every token response; nil removes a member
+	live   map[string]bool                                     // its sessions, by ID; nil if it keeps none
 	refuse url.Values                                          // what the authorization endpoint answers in place of a code
 
 	// What was seen.
