@@ -120,8 +120,10 @@ func (r *relay) greeted() bool {
 	r.greeting.Do(func() {
 		c := &r.s.count
 		c.mu.Lock()
-		c.handshake = max(c.handshake, ready.answered.Sub(r.begun))
+		took := ready.answered.Sub(r.begun)
+		c.handshake = max(c.handshake, took)
 		c.mu.Unlock()
+		r.s.log.printf("%s was greeted after %v: %s", r.name, took, clip(f.raw))
 		r.send(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
 	})
 	if f.Error != nil {
