@@ -44,6 +44,7 @@ failed, and 3 if nobody is signed in.`,
 		Example: `  atlassian-mcp call getVisibleJiraProjects cloudId=acme.atlassian.net
   atlassian-mcp call searchJiraIssuesUsingJql cloudId=acme.atlassian.net jql='type = Bug'
   atlassian-mcp call getJiraIssue cloudId=acme.atlassian.net issueIdOrKey=ALPHA-1 fields=status
+  atlassian-mcp call getVisibleJiraProjects --site acme
   echo '{"query": "Q2 planning"}' | atlassian-mcp call search --json -`,
 		RunE:              f.call,
 		ValidArgsFunction: f.complete,

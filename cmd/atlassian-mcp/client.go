@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -26,6 +27,8 @@ type mcpClient struct {
 	modern bool   // the server knows no sessions: each request says who it comes from (MCP 2026-07-28)
 	server mcp.InitializeResult
 	policy *policy.Tools // what the user's flags permit; nil permits all
+	site   *policy.Site  // where tools may work; nil means anywhere
+	locate func(context.Context) (string, error)
 	calls  int
 	told   func(method string, params []byte) // of notifications; nil means nobody
 }
@@ -45,7 +48,7 @@ func (f *relayFlags) openClient(cmd *cobra.Command, args []string, line *statusL
 	cfg.Remote.Waiting = nil
 	line.show("connecting to " + cfg.Remote.URL.Host)
 	if c, err = dial(cmd.Context(), cfg.Remote); err == nil {
-		c.policy = cfg.Tools
+		c.policy, c.site, c.locate = cfg.Tools, cfg.Site, cfg.Locate
 	}
 	return c, func() {
 		if c != nil {
@@ -133,12 +136,28 @@ func (c *mcpClient) call(ctx context.Context, method mcp.MCPMethod, params, resu
 	if answer, refused := c.policy.Refuse(m); refused { // a tool that another one is to run
 		return c.answerError(answer)
 	}
+	if m, err = c.toSite(ctx, m); err != nil {
+		return err
+	}
 	c.conn.Send(m) // has room: nothing else is on its way
 	err = c.await(ctx, m.ID, result)
 	if ctx.Err() != nil {
 		c.giveUp(ctx, m.ID)
 	}
 	return err
+}
+
+// toSite returns m as it may go to the server, see policy.Site.
+func (c *mcpClient) toSite(ctx context.Context, m jsonrpc.Message) (jsonrpc.Message, error) {
+	passes, verdict, reason := c.site.Judge(m, policy.Place{})
+	if verdict == policy.Undecided {
+		id, err := c.locate(ctx)
+		passes, verdict, reason = c.site.Judge(m, policy.Place{CloudID: id, Err: err})
+	}
+	if verdict != policy.Passes {
+		return m, errors.New(strings.TrimSuffix(reason, "."))
+	}
+	return passes, nil
 }
 
 // cancelGrace is how long the end of the program waits for the server to be told that nobody waits for its answer.
@@ -210,7 +229,7 @@ func (c *mcpClient) await(ctx context.Context, id jsonrpc.ID, result any) error 
 		for _, m := range messages {
 			switch {
 			case m.Kind == jsonrpc.Response && m.ID == id:
-				answer = m
+				answer = c.site.Edit(m)
 			case m.Kind == jsonrpc.Notification && c.told != nil:
 				c.told(m.Method, jsonrpc.Lookup(m.Raw, "params"))
 			case m.Kind == jsonrpc.Request && m.Method == string(mcp.MethodPing):

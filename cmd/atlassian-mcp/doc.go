@@ -99,7 +99,8 @@ it can't reach; paste the address of that page, as the browser shows it, into th
 Where the server has it, --device-code needs no pasting.
 
 Several accounts at one server are told apart by --profile: log in once with each name, and
-give one to each entry in the client's configuration.
+give one to each entry in the client's configuration. With --site too, each entry works at a
+site of its own.
 
 An API token of Atlassian's takes the place of a sign-in. Put it into ATLASSIAN_API_TOKEN,
 and the email address of its account into ATLASSIAN_EMAIL; the token of a service account
@@ -184,6 +185,15 @@ Of the relay:
 		one kind, if there is any, and like none of the other. An asterisk in a pattern is
 		any text; upper and lower case are the same. Both may be given several times. A tool
 		that runs others, such as executeRead of v2, runs only those that may be called.
+	--site SITE
+		Work at one Atlassian site, such as acme, acme.atlassian.net or its URL. Calls that
+		lack a cloudId get that of the site, and clients are told that none is needed; calls
+		that name another site, by cloudId or in an ARI, are refused with the reason. The
+		cloudId is asked for at https://SITE/_edge/tenant_info when the first call needs it,
+		without a token, and kept in sites.json for 30 days; a call that needs it is refused
+		if it can't be had. It is no lock for tools that take no cloudId, such as search of
+		v1: those see what the account sees. Of call and tools as well. For a sandbox it is
+		http://127.0.0.1:PORT, or with /acme-labs its other site.
 	--header-file FILE *
 		Read headers from FILE, one "Name: value" a line, as for --header, which holds
 		against it. Several files may be given; the last one holds. Empty lines and lines that start with # are skipped.
@@ -336,8 +346,8 @@ Manager, or on Linux the Secret Service (GNOME Keyring, KWallet). Where there is
 a container, --token-store auto keeps them in files that only the user can read, and says so
 when it signs in. A keychain that is locked is an error, and no reason to use files.
 
-Those files, locks, a list of what is in the keychain, and what servers have last said of
-themselves (handshakes.json) are in
+Those files, locks, a list of what is in the keychain, what servers have last said of
+themselves (handshakes.json) and the cloudIds of sites (sites.json) are in
 
 	~/.local/state/atlassian-mcp                      (Linux)
 	~/Library/Application Support/atlassian-mcp       (macOS)

@@ -126,7 +126,7 @@ func isAnswer(raw json.RawMessage) bool {
 }
 
 // write replaces the file, whose oldest memories it leaves out if there are too many.
-func (all memories) write(path string) (err error) {
+func (all memories) write(path string) error {
 	for key, one := range all {
 		size := 0
 		for _, answer := range one.Answers {
@@ -150,20 +150,5 @@ func (all memories) write(path string) (err error) {
 	if err != nil {
 		return err
 	}
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	file, err := os.CreateTemp(dir, memoryFile+".*") // of mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	if err = errors.Join(err, file.Close()); err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		err = errors.Join(err, os.Remove(file.Name()))
-	}
-	return err
+	return replaceFile(path, data)
 }

@@ -14,11 +14,13 @@ import (
 type policyFlags struct {
 	allowTools  []string
 	ignoreTools []string
+	site        siteFlag
 }
 
 func (f *policyFlags) add(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.allowTools, "allow-tool", nil, "let the client see and call only tools whose name is like\n`PATTERN`, such as 'get*' (repeatable)")
 	flags.StringArrayVar(&f.ignoreTools, "ignore-tool", nil, "let it neither see nor call tools whose name is like `PATTERN`\n(repeatable)")
+	flags.Var(&f.site, "site", "give tool calls the cloudId of `SITE`, such as acme or\nacme.atlassian.net, and refuse those for another site")
 }
 
 // tools returns what that means at server.

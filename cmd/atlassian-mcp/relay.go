@@ -205,6 +205,7 @@ func (f *relayFlags) configOver(cmd *cobra.Command, server *connection, log *slo
 		Transient:    mayPass,
 		Log:          log,
 	}
+	f.site.limit(&cfg, server)
 	if err := f.compatRelay.apply(&cfg.Remote); err != nil {
 		return relay.Config{}, nil, err
 	}

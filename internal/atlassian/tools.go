@@ -10,3 +10,13 @@ func IndirectTools(server *url.URL) (finders, runners []string) {
 	}
 	return []string{"discover"}, []string{"execute", "executeRead", "executeWrite", "executeDestructive"}
 }
+
+// SitelessTools returns the tools of Atlassian's that take no cloudId: they are about the account, about something whose address says where it is, or about
+// what belongs to no site.
+func SitelessTools() []string {
+	return []string{
+		"atlassianUserInfo", "getAccessibleAtlassianResources", "search", "fetch", "discover", "getLoomVideo",
+		"bitbucketWorkspace", "bitbucketRepository", "bitbucketUser", "bitbucketDeployment", "bitbucketPullRequest", "bitbucketRepoContent",
+		"bitbucketPipeline", "bitbucketEnvironment",
+	}
+}
