@@ -126,6 +126,7 @@ func (c *call) initialize() (any, *rpcError) {
 		return nil, invalid("Invalid request parameters")
 	}
 	version := mcp.NegotiateLegacyVersion(params.ProtocolVersion)
+	c.server.record.client(params.ClientInfo.Name)
 	c.peer.session.begun(params.ClientInfo.Name+" "+params.ClientInfo.Version, version)
 	return initializeResult{version, json.RawMessage(capabilities), serverInfo}, nil
 }

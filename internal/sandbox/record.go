@@ -61,6 +61,7 @@ type Counts struct {
 	Tools    map[string]int `json:"tools"`    // calls carried out, by name of the tool
 	Executed map[string]int `json:"executed"` // calls carried out, by JSON text of the request's ID
 	Marked   map[string]int `json:"marked"`   // calls carried out, by the string at "sandbox/mark" in _meta of the request
+	Clients  map[string]int `json:"clients"`  // initialize, by the name that the client gives itself
 	Calls    int            `json:"calls"`    // tool calls let in, carried out or not
 	Opened   int            `json:"opened"`   // sessions
 	Open     int            `json:"open"`     // of those, now
@@ -106,6 +107,12 @@ func (r *record) message(method string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	count(&r.counts.Messages, method)
+}
+
+func (r *record) client(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	count(&r.counts.Clients, name)
 }
 
 func (r *record) executed(tool, id, mark string) {
@@ -180,7 +187,7 @@ func (s *Server) Counts() Counts {
 	s.mu.Unlock()
 	s.record.mu.Lock()
 	c := s.record.counts
-	for _, m := range []*map[string]int{&c.HTTP, &c.Messages, &c.Tools, &c.Executed, &c.Marked} {
+	for _, m := range []*map[string]int{&c.HTTP, &c.Messages, &c.Tools, &c.Executed, &c.Marked, &c.Clients} {
 		*m = maps.Clone(*m)
 	}
 	s.record.mu.Unlock()
