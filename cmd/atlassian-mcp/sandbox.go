@@ -151,6 +151,10 @@ See and change what goes on:
 		}
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", p.Email, p.Name, what)
 	}
+	fmt.Fprintln(w, "Sites:")
+	for _, s := range server.Sites() {
+		fmt.Fprintf(w, "  %s\t--site %s\n", s.URL, s.Address)
+	}
 	w.Flush()
 	fmt.Fprintf(out, `An API token, or the key of a service account, without a browser:
   curl -d '{"person": "ada"}' %s

@@ -11,6 +11,7 @@
 //	call.go      tools/call                                     fault.go: what goes wrong
 //	record.go    what was done, and how often                   control.go: both from outside
 //	page.go      the same for people, in a browser              audit.go: for administrators
+//	tenant.go    the cloud IDs of its sites
 //
 // What the real server answers was seen on the wire or read from the open-source libraries that it is built with. See package
 // [rovo] for the tools and package [issuer] for signing in.
@@ -215,7 +216,7 @@ func (s *Server) routes() http.Handler {
 	s.issuer.Register(mux)
 	s.registerControl(mux)
 	s.registerPages(mux)
-	return mux
+	return s.tenants(mux)
 }
 
 // people tells the issuer who there is.

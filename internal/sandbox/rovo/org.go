@@ -246,7 +246,7 @@ func (o *Org) People() []Person {
 	return people
 }
 
-// A Place is a site that somebody belongs to.
+// A Place is a site, without what it holds.
 type Place struct{ ID, Name, URL string }
 
 // Places returns the sites that the account belongs to.
@@ -259,6 +259,18 @@ func (o *Org) Places(account string) []Place {
 		if s.Members.Has(account) {
 			places = append(places, Place{s.ID, s.Name, s.URL})
 		}
+	}
+	return places
+}
+
+// Sites returns all sites.
+func (o *Org) Sites() []Place {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_ = o.reload() // what is wrong with the file is said when a tool is used
+	var places []Place
+	for _, s := range o.data.Sites {
+		places = append(places, Place{s.ID, s.Name, s.URL})
 	}
 	return places
 }
