@@ -69,8 +69,11 @@ func (s *storm) end() (*report, error) {
 		wg.Go(func() { s.stop(r, i%len(endings), i/len(endings)%2 == 1) })
 	}
 	wg.Wait()
-	s.left()
+	s.processesLeft()
 	s.fresh()
+	s.processesLeft()
+	s.sessionsLeft()
+	s.secretsLeft()
 	return s.judge(), nil
 }
 
@@ -130,8 +133,8 @@ func (s *storm) stop(r *relay, way int, busy bool) {
 	s.count.mu.Unlock()
 }
 
-// left looks at what the relays have left behind.
-func (s *storm) left() {
+// processesLeft looks for processes that relays have left behind.
+func (s *storm) processesLeft() {
 	// A renewal that has begun may go on.
 	deadline := time.Now().Add(renewLimit)
 	pids := s.processes()
@@ -144,7 +147,11 @@ func (s *storm) left() {
 		s.problem("process %d is left: %q", pid, text)
 		syscall.Kill(pid, syscall.SIGKILL)
 	}
-	s.count.orphans = len(pids)
+	s.count.orphans += len(pids)
+}
+
+// sessionsLeft looks for sessions that they have not ended, though they knew of them and could.
+func (s *storm) sessionsLeft() {
 	var sessions []struct{ ID, Client, Since string }
 	if err := s.server.control("GET", "sessions", nil, &sessions); err != nil {
 		s.problem("%v", err)
@@ -156,6 +163,10 @@ func (s *storm) left() {
 			s.problem("session %s of %s, opened %s, is left at the server", sess.ID, sess.Client, sess.Since)
 		}
 	}
+}
+
+// secretsLeft looks for tokens where none may be, and for what the race detector has to say.
+func (s *storm) secretsLeft() {
 	for _, pattern := range []string{"*.log", "*.stderr"} {
 		files, _ := filepath.Glob(filepath.Join(s.dir, pattern))
 		for _, file := range files {
@@ -194,7 +205,6 @@ func (s *storm) fresh() {
 		s.problem("a fresh relay opens %d tabs", opened)
 	}
 	s.stop(r, 0, false)
-	s.left()
 }
 
 // ports returns the addresses on which the user's processes listen.

@@ -33,9 +33,10 @@ type config struct {
 	length time.Duration
 	seed   uint64
 	relays int
-	slots  int  // requests that each relay has in flight
-	race   bool // build the program with the race detector
-	keep   bool // leave the directory with all logs, also if all is well
+	slots  int    // requests that each relay has in flight
+	race   bool   // build the program with the race detector
+	relay  string // the program, "" to build it
+	keep   bool   // leave the directory with all logs, also if all is well
 }
 
 func main() {
@@ -48,6 +49,7 @@ func main() {
 	flag.IntVar(&cfg.relays, "relays", 8, "number of relays")
 	flag.IntVar(&cfg.slots, "slots", 8, "number of requests that each has in flight")
 	flag.BoolVar(&cfg.race, "race", false, "build the program with the race detector")
+	flag.StringVar(&cfg.relay, "relay", "", "try this program, not one built from here")
 	flag.BoolVar(&cfg.keep, "keep", false, "leave the logs also if nothing is wrong")
 	flag.Parse()
 	if flag.NArg() > 0 || *minutes <= 0 || cfg.relays < 1 || cfg.slots < 1 {
@@ -178,9 +180,17 @@ func (s *storm) living() []*relay {
 	return slices.Clone(s.relays)
 }
 
-// build builds the program.
+// build builds the program, unless there is one.
 func (s *storm) build() error {
-	args := []string{"build", "-o", filepath.Join(s.bin, "atlassian-mcp")}
+	program := filepath.Join(s.bin, "atlassian-mcp")
+	if s.cfg.relay != "" {
+		path, err := filepath.Abs(s.cfg.relay)
+		if err != nil {
+			return err
+		}
+		return os.Symlink(path, program)
+	}
+	args := []string{"build", "-o", program}
 	if s.cfg.race {
 		args = append(args, "-race")
 	}
