@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// demoTimeout bounds the demo. It takes about a second by itself; a fault, or a person, may hold it up.
-	demoTimeout = 3 * time.Minute
+	// demoTimeout bounds the demo. It takes about a second by itself; a person may hold it up, and --fault slow each of its calls.
+	demoTimeout = 10 * time.Minute
 
 	// personTimeout is how long the demo waits for a person at the sign-in page before it signs in by itself.
 	personTimeout = 30 * time.Second

@@ -46,19 +46,32 @@ func (w *demoWork) steps() []demoStep {
 	}
 }
 
+// listTools waits for the sign-in, longer than the relay does: until then that lists a tool to sign in with, and no other.
 func (w *demoWork) listTools() (string, error) {
-	var tools mcp.ListToolsResult
-	if err := w.client.call(mcp.MethodToolsList, struct{}{}, &tools); err != nil {
+	names, err := w.toolNames()
+	if err == nil && len(names) == 1 {
+		w.person.Close()
+		names, err = w.toolNames()
+	}
+	if err != nil {
 		return "", err
 	}
-	if len(tools.Tools) < 4 {
-		var names []string
-		for _, tool := range tools.Tools {
-			names = append(names, tool.Name)
-		}
+	if len(names) < 4 {
 		return "", fmt.Errorf("only these are listed: %s", strings.Join(names, ", "))
 	}
-	return fmt.Sprintf("%d tools", len(tools.Tools)), nil
+	return fmt.Sprintf("%d tools", len(names)), nil
+}
+
+func (w *demoWork) toolNames() ([]string, error) {
+	var tools mcp.ListToolsResult
+	if err := w.client.call(mcp.MethodToolsList, struct{}{}, &tools); err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, tool := range tools.Tools {
+		names = append(names, tool.Name)
+	}
+	return names, nil
 }
 
 // findSite finds the site on which all the rest is done.
@@ -95,12 +108,19 @@ type demoIssue struct {
 }
 
 func (w *demoWork) findBugs() (string, error) {
-	var found struct{ Issues []demoIssue }
+	var found struct {
+		Issues    []demoIssue
+		Nodes     []demoIssue // instead, in mid-2026
+		Remaining int         `json:"remainingCount"` // which nothing leads to
+	}
 	jql := `project = ALPHA AND issuetype = Bug AND statusCategory != Done ORDER BY priority DESC`
 	if err := w.client.tool("searchJiraIssuesUsingJql", w.on("jql", jql, "maxResults", 50), &found); err != nil {
 		return "", err
 	}
-	if len(found.Issues) == 0 {
+	switch {
+	case found.Remaining > 0:
+		return "", fmt.Errorf("%d are listed, and there is no way to %d more", len(found.Nodes), found.Remaining)
+	case len(found.Issues) == 0:
 		return "", errors.New("there are none")
 	}
 	return fmt.Sprintf("%d, the first is %s %q", len(found.Issues), found.Issues[0].Key, found.Issues[0].Fields.Summary), nil
