@@ -242,11 +242,8 @@ func hostOf(text string) (host string, ok bool) {
 
 // text judges any string: the resource identifiers of Atlassian's in it (ARIs), and for a tool that takes no cloudId the site that it is an address at.
 func (c *siteCall) text(text string) {
-	const cloud = ".atlassian.net"
-	if !c.takes && strings.Contains(text, "://") && strings.HasSuffix(c.site.Name, cloud) {
-		if host, _ := hostOf(text); strings.HasSuffix(host, cloud) && host != c.site.Name {
-			c.elsewhere = text
-		}
+	if !c.takes && isForeign(text, c.site.Name) {
+		c.elsewhere = text
 	}
 	if len(text) < len(ariPrefix) {
 		return
@@ -265,6 +262,16 @@ func (c *siteCall) text(text string) {
 			c.id(id, ari)
 		}
 	}
+}
+
+// isForeign reports whether text is the URL of something at another site than the one with this name, or may be taken for such a URL.
+func isForeign(text, site string) bool {
+	const cloud = ".atlassian.net"
+	if len(text) < len("http://") || !strings.EqualFold(text[:len("http")], "http") || !strings.HasSuffix(site, cloud) {
+		return false
+	}
+	host, ok := hostOf(text)
+	return ok && host != site && (host == "" && strings.Contains(strings.ToLower(text), cloud) || strings.HasSuffix(host, cloud))
 }
 
 // ariPrefix is what an ARI starts with: ari:cloud:PRODUCT:CLOUDID:TYPE/ID.
