@@ -123,15 +123,24 @@ func (c *Client) lastPending(ctx context.Context) (*pending, error) {
 	if data == nil || err != nil {
 		return nil, err
 	}
-	var p pending
-	if json.Unmarshal(data, &p) != nil || p.State == "" || p.Verifier == "" || p.Grant.ClientID == "" {
+	p := decodePending(data)
+	if p == nil {
 		c.log.Warn("pending sign-in is damaged")
 		return nil, nil
 	}
 	if _, err := checkURL(p.URL, c.cfg.AllowHTTP); err != nil {
 		return nil, nil
 	}
-	return &p, nil
+	return p, nil
+}
+
+// decodePending reads what keepPending has written. It returns nil if data is something else.
+func decodePending(data []byte) *pending {
+	var p pending
+	if json.Unmarshal(data, &p) != nil || p.State == "" || p.Verifier == "" || p.Grant.ClientID == "" {
+		return nil
+	}
+	return &p
 }
 
 // keepPending stores p, so that this process may die. If it can't be stored this process alone can finish it.

@@ -27,7 +27,9 @@ func FuzzMembers(f *testing.F) {
 		for at := range Elements(text, whole) {
 			elements = append(elements, string(text[at.Start:at.End]))
 		}
-		Lookup(text, "a", "a")
+		if at, ok := Find(text, "a", "a"); ok != (Lookup(text, "a", "a") != nil) || at.Start < 0 || at.End < at.Start || at.End > len(text) {
+			t.Errorf("%q has a.a at %v, %v", text, at, ok)
+		}
 		if !json.Valid(text) || strings.ToValidUTF8(string(text), "") != string(text) {
 			return
 		}
@@ -47,6 +49,13 @@ func FuzzMembers(f *testing.F) {
 			if got, ok := Text(want); ok != isString || got != s {
 				t.Errorf("%s is the string %q, %v, want %q", want, got, ok, s)
 			}
+		}
+		var nested map[string]json.RawMessage
+		if json.Unmarshal(wantMembers["a"], &nested) != nil {
+			nested = nil
+		}
+		if got := Lookup(text, "a", "a"); string(got) != string(nested["a"]) {
+			t.Errorf("%q has a.a: %s, want %s", text, got, nested["a"])
 		}
 		var wantElements []json.RawMessage
 		if json.Unmarshal(text, &wantElements) != nil {

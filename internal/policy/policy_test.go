@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
@@ -254,6 +255,17 @@ func FuzzEdit(f *testing.F) {
 		first := p.Edit(m)
 		if first.Kind != jsonrpc.Response || first.Failed {
 			t.Fatalf("%s became %s", m.Raw, first.Raw)
+		}
+		var seen struct {
+			Result struct{ Tools []map[string]json.RawMessage }
+		}
+		if list && json.Unmarshal(first.Raw, &seen) == nil {
+			for _, tool := range seen.Result.Tools {
+				var name string
+				if json.Unmarshal(tool["name"], &name) == nil && name == "d" {
+					t.Errorf("%s became %s", m.Raw, first.Raw)
+				}
+			}
 		}
 		p.Refuse(parse(t, request))
 		if again := p.Edit(first); string(again.Raw) != string(first.Raw) {
