@@ -267,11 +267,12 @@ func (c *siteCall) text(text string) {
 // isForeign reports whether text is the URL of something at another site than the one with this name, or may be taken for such a URL.
 func isForeign(text, site string) bool {
 	const cloud = ".atlassian.net"
-	if len(text) < len("http://") || !strings.EqualFold(text[:len("http")], "http") || !strings.HasSuffix(site, cloud) {
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok || !strings.EqualFold(scheme, "https") && !strings.EqualFold(scheme, "http") || !strings.HasSuffix(site, cloud) {
 		return false
 	}
-	host, ok := hostOf(text)
-	return ok && host != site && (host == "" && strings.Contains(strings.ToLower(text), cloud) || strings.HasSuffix(host, cloud))
+	host, _ := hostOf(text)
+	return host != site && (strings.HasSuffix(host, cloud) || host == "" && strings.Contains(strings.ToLower(rest), cloud))
 }
 
 // ariPrefix is what an ARI starts with: ari:cloud:PRODUCT:CLOUDID:TYPE/ID.
