@@ -72,34 +72,58 @@ func TestRecoverLimitPings(t *testing.T) {
 
 // TestRecoverLimitReading has a client ask for ever while everything hangs. What waits has an end, and what has been read is not lost.
 func TestRecoverLimitReading(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ready := make(chan struct{})
-		s := newServer(t, script{"x": after(ready, answer(`{}`))})
-		c := connect(t, s)
-		const calls = 5000
-		var written atomic.Int32
-		go func() {
-			for i := range calls {
-				c.write(call(i, "x"))
-				written.Add(1)
+	for _, test := range []struct {
+		name     string
+		hangs    string // what the server doesn't answer yet
+		size     int    // of a request, about
+		calls    int
+		min, max int32 // of them are read
+	}{
+		{"in the session", "x", 100, 5000, 64 + 1024, 64 + 1024 + 3},
+		{"before the session", "initialize", 100, 5000, 1024, 1024 + 2},
+		{"long, in the session", "x", 1 << 20, 200, 64 + 63, 64 + 64 + 3},
+		{"long, before the session", "initialize", 1 << 20, 200, 63, 64 + 2},
+	} {
+		bubble(t, test.name, func(t *testing.T) {
+			ready := make(chan struct{})
+			then := answer(`{}`)
+			if test.hangs == "initialize" {
+				then = session("s1")
 			}
-		}()
-		synctest.Wait()
-		if n := written.Load(); n < 64+1024 || n > 64+1024+3 {
-			t.Errorf("%d requests were read", n)
-		}
-		s.count("x", 64)
-		close(ready)
-		answered := make(map[string]bool)
-		for range calls {
-			answered[c.next()] = true
-		}
-		if len(answered) != calls {
-			t.Errorf("%d requests were answered", len(answered))
-		}
-		s.count("x", calls)
-		c.end()
-	})
+			s := newServer(t, script{test.hangs: after(ready, then)})
+			c := start(t, s.config())
+			c.write(initialize, initialized)
+			if test.hangs != "initialize" {
+				c.want(welcomed)
+				synctest.Wait()
+			}
+			var written atomic.Int32
+			pad := strings.Repeat("x", test.size)
+			go func() {
+				for i := range test.calls {
+					c.write(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"x","params":{"pad":"%s"}}`, i+1, pad))
+					written.Add(1)
+				}
+			}()
+			synctest.Wait()
+			if n := written.Load(); n < test.min || n > test.max {
+				t.Errorf("%d requests were read", n)
+			}
+			close(ready)
+			if test.hangs == "initialize" {
+				c.want(welcomed)
+			}
+			answered := make(map[string]bool)
+			for range test.calls {
+				answered[c.next()] = true
+			}
+			if len(answered) != test.calls {
+				t.Errorf("%d requests were answered", len(answered))
+			}
+			s.count("x", test.calls)
+			c.end()
+		})
+	}
 }
 
 // TestRecoverLimitUnread has a client that asks for ever and reads nothing. The server is not asked for what nobody takes.
