@@ -21,30 +21,43 @@ import (
 // finds the packages that they import.
 func peerDrivers(t *testing.T) string {
 	t.Helper()
-	const source, installed = "../../testdata/peers", "../../.cache/peers"
-	want, err := os.ReadFile(filepath.Join(source, "package-lock.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, _ := os.ReadFile(filepath.Join(installed, "package-lock.json")); !bytes.Equal(got, want) {
-		missing := t.Skip
-		if os.Getenv("ATLASSIAN_MCP_PEERS") == "required" {
-			missing = t.Fatal
-		}
-		missing("the npm peers are not installed: run scripts/peers")
-	}
+	modules := peerModules(t, "peers")
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(source)); err != nil {
-		t.Fatal(err)
-	}
-	modules, err := filepath.Abs(filepath.Join(installed, "node_modules"))
-	if err != nil {
+	if err := os.CopyFS(dir, os.DirFS("../../testdata/peers")); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink(modules, filepath.Join(dir, "node_modules")); err != nil {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// peerModules returns the directory in which scripts/peers has installed the packages of
+// testdata/NAME.
+func peerModules(t *testing.T, name string) string {
+	t.Helper()
+	source, installed := filepath.Join("../../testdata", name), filepath.Join("../../.cache", name)
+	want, err := os.ReadFile(filepath.Join(source, "package-lock.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(filepath.Join(installed, "package-lock.json")); !bytes.Equal(got, want) {
+		missingPeer(t, "the npm packages of testdata/"+name+" are not installed: run scripts/peers")
+	}
+	modules, err := filepath.Abs(filepath.Join(installed, "node_modules"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return modules
+}
+
+// missingPeer skips the test, unless ATLASSIAN_MCP_PEERS is "required".
+func missingPeer(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("ATLASSIAN_MCP_PEERS") == "required" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
 }
 
 // peerProgram builds the program, with the race detector if the test has it, and
