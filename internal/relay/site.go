@@ -25,7 +25,7 @@ func (r *relay) toSite(m jsonrpc.Message) (jsonrpc.Message, bool) {
 	passes, verdict, reason := r.cfg.Site.Judge(m, r.site.place)
 	switch verdict {
 	case policy.Refused:
-		r.cfg.Log.Warn("call refused", "reason", reason)
+		r.cfg.Log.Debug("call refused", "reason", reason)
 		if m.Kind == jsonrpc.Request {
 			r.answerInBatch(toolResult(m, reason, true))
 		}
