@@ -59,7 +59,7 @@ func (c *Client) loginByDevice(ctx context.Context, n need, fresh bool) (*grant,
 	case err != nil:
 		return nil, fmt.Errorf("waiting for the device code: %w", translate(err, da.DeviceCode, g.ClientSecret))
 	}
-	t, err := fromOAuth2(ot)
+	t, err := fromOAuth2(ot, da.DeviceCode, g.ClientSecret)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,8 @@ func FuzzToken(f *testing.F) {
 	f.Add(200, []byte(`{"access_token":"a","token_type":"Bearer","expires_in":3600,"refresh_token":"r","scope":"x y"}`))
 	f.Add(200, []byte(`{"access_token":"a","token_type":"bearer","expires_in":"3600.5","scope":["x"]}`))
 	f.Add(200, []byte(`{"error":"invalid_grant","error_description":"secret-refresh is no good"}`))
-	f.Add(400, []byte(`{"error":"invalid_grant"}`))
+	f.Add(400, []byte(`{"error":"secret-refresh"}`))
+	f.Add(200, []byte(`{"access_token":"a","token_type":"secret-refresh"}`))
 	f.Add(200, []byte(`access_token=a&token_type=bearer&expires_in=1e3`))
 	const secret = "secret-refresh"
 	f.Fuzz(func(t *testing.T, status int, body []byte) {

@@ -78,7 +78,7 @@ func (c *Client) exchangeOnce(ctx context.Context, p *pending, code string) (*to
 	if err != nil {
 		return nil, fmt.Errorf("exchanging the code: %w", translate(err, code, p.Verifier, p.Grant.ClientSecret))
 	}
-	return fromOAuth2(t)
+	return fromOAuth2(t, code, p.Verifier, p.Grant.ClientSecret)
 }
 
 // oauthConfig returns the x/oauth2 view of g, authenticating by the method that the server chose at registration. The
@@ -105,18 +105,18 @@ func (c *Client) resourceOption(resource string) []oauth2.AuthCodeOption {
 	return []oauth2.AuthCodeOption{oauth2.SetAuthURLParam("resource", resource)}
 }
 
-func fromOAuth2(t *oauth2.Token) (*token, error) {
+func fromOAuth2(t *oauth2.Token, secrets ...string) (*token, error) {
 	scope, _ := t.Extra("scope").(string)
-	return newToken(t.AccessToken, t.TokenType, t.RefreshToken, scope, t.ExpiresIn)
+	return newToken(t.AccessToken, t.TokenType, t.RefreshToken, scope, t.ExpiresIn, secrets...)
 }
 
-// newToken checks what a token endpoint issued.
-func newToken(access, kind, refresh, scope string, seconds int64) (*token, error) {
+// newToken checks what a token endpoint issued for secrets, which its error does not show.
+func newToken(access, kind, refresh, scope string, seconds int64, secrets ...string) (*token, error) {
 	switch {
 	case access == "":
 		return nil, errors.New("the authorization server issued no access token")
 	case kind != "" && !strings.EqualFold(kind, "bearer"): // RFC 6749 §7.1
-		return nil, fmt.Errorf("the authorization server issued a token of the unsupported type %q", clip(kind))
+		return nil, fmt.Errorf("the authorization server issued a token of the unsupported type %q", clip(redact(kind, append(secrets, access, refresh)...)))
 	case !validToken(access), !validToken(refresh):
 		return nil, errors.New("the authorization server issued a malformed token")
 	}
@@ -174,7 +174,7 @@ func (c *Client) postToken(ctx context.Context, g *grant, form url.Values) (*tok
 	if tr.Error != "" { // with status 200, as some do
 		return nil, classify(resp, tr.Error, tr.Description, secrets...)
 	}
-	return newToken(tr.AccessToken, tr.TokenType, tr.RefreshToken, tr.Scope, tr.ExpiresIn)
+	return newToken(tr.AccessToken, tr.TokenType, tr.RefreshToken, tr.Scope, tr.ExpiresIn, secrets...)
 }
 
 // post sends form as the client r (RFC 6749 §2.3.1).
@@ -271,16 +271,21 @@ func refusal(resp *http.Response, secrets ...string) error {
 }
 
 func classify(resp *http.Response, code, description string, secrets ...string) error {
-	for _, s := range secrets {
-		if s != "" {
-			description = strings.NewReplacer(s, "[redacted]", url.QueryEscape(s), "[redacted]").Replace(description)
-		}
-	}
-	e := &Error{Status: resp.StatusCode, Code: clip(code), Description: clip(description)}
+	e := &Error{Status: resp.StatusCode, Code: clip(redact(code, secrets...)), Description: clip(redact(description, secrets...))}
 	if mayPass(e.Status) || e.Code == "temporarily_unavailable" || e.Code == "server_error" || e.Code == "slow_down" {
 		return transient(e, retryAfter(resp.Header))
 	}
 	return e
+}
+
+// redact returns the words of a server without the secrets that it quotes.
+func redact(words string, secrets ...string) string {
+	for _, s := range secrets {
+		if s != "" {
+			words = strings.NewReplacer(s, "[redacted]", url.QueryEscape(s), "[redacted]").Replace(words)
+		}
+	}
+	return words
 }
 
 // translate turns an error of x/oauth2, which may print a response body, into one of ours.
