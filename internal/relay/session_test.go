@@ -390,3 +390,46 @@ func TestSessionMentioned(t *testing.T) {
 		})
 	}
 }
+
+// TestSessionUnanswered has servers begin a session and break off before they answer initialize.
+func TestSessionUnanswered(t *testing.T) {
+	unanswered := func(id string) reply {
+		return func(s *server, w http.ResponseWriter, r request) {
+			w.Header().Set("Mcp-Session-Id", id)
+			cut("")(s, w, r)
+		}
+	}
+	left := func(t *testing.T, s *server, want ...string) {
+		t.Helper()
+		var got []string
+		for _, r := range s.requests("DELETE") {
+			got = append(got, r.Header.Get("Mcp-Session-Id"))
+		}
+		if slices.Sort(got); !slices.Equal(got, want) {
+			t.Errorf("sessions ended: %q, want %q", got, want)
+		}
+	}
+	bubble(t, "the first", func(t *testing.T) {
+		s := newServer(t, script{"initialize": unanswered("s1")})
+		c := start(t, s.unhurried())
+		c.write(initialize)
+		c.next()
+		c.quiet()
+		left(t, s, "s1")
+		c.end()
+		left(t, s, "s1")
+	})
+	bubble(t, "after a loss", func(t *testing.T) {
+		s := newServer(t, script{"initialize": inTurn(session("s1"), unanswered("s2"), session("s3"))})
+		s.script["x"] = unlessSession(func() string { return "s3" }, answer(`{}`))
+		c := start(t, s.config())
+		c.write(initialize, initialized, call(1, "x"))
+		for !strings.Contains(c.next(), `"id":1`) {
+		}
+		c.write(call(2, "x"))
+		for !strings.Contains(c.next(), `"id":2`) {
+		}
+		c.end()
+		left(t, s, "s2", "s3")
+	})
+}

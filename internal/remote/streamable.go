@@ -270,6 +270,11 @@ func (s *streamable) accepted(session *session, call *call, resp *http.Response)
 	s.stir()
 	if id := resp.Header.Get("Mcp-Session-Id"); session == nil && id != "" {
 		session = newStranger(id) // so that the stream of initialize can be taken up again
+		defer func() {
+			if s.isLost(call) {
+				s.tasks.Go(func() { s.abandon(session) })
+			}
+		}()
 	}
 	media := mediaType(resp)
 	switch {
@@ -307,6 +312,20 @@ func (s *streamable) accepted(session *session, call *call, resp *http.Response)
 	if call.isRequest() && !s.isSettled(call) {
 		s.fail(call, errNoAnswer)
 	}
+}
+
+// isLost reports whether call's response was made up.
+func (c *conn) isLost(call *call) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return call.settled && call.cause != nil
+}
+
+// abandon ends a session that the server has begun but whose initialize has got no answer: it won't be used.
+func (s *streamable) abandon(session *session) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), CloseTimeout) // it is due at the end of the conn too
+	defer cancel()
+	s.leave(ctx, session)
 }
 
 // learn takes note of a list of tools and removes those that MCP 2026-07-28 forbids to offer over HTTP.
