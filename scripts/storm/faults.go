@@ -82,7 +82,7 @@ func (s *storm) over(fault string) {
 
 // settle waits until every relay has had a result since now.
 func (s *storm) settle(limit time.Duration) error {
-	s.over("the end of all faults")
+	s.over("the end of the faults before")
 	deadline := time.Now().Add(limit)
 	for _, r := range s.living() {
 		for !r.recovered() {
@@ -152,6 +152,11 @@ func (s *storm) sleep(ctx context.Context, relays []*relay, length time.Duration
 		syscall.Kill(pid, syscall.SIGSTOP)
 	}
 	pause(ctx, length)
+	for _, r := range relays {
+		r.mu.Lock()
+		r.woke = time.Now()
+		r.mu.Unlock()
+	}
 	for _, pid := range pids {
 		syscall.Kill(pid, syscall.SIGCONT)
 	}
@@ -167,6 +172,9 @@ const (
 
 // lockHolder stops the process that renews the token while it holds the lock. The others must not break it, but say what they wait for.
 func (s *storm) lockHolder(ctx context.Context) {
+	if err := s.settle(settleLimit); err != nil {
+		s.problem("before the lock: %v", err)
+	}
 	s.log.printf("the holder of the lock is stopped")
 	s.proxy.hold()
 	renewals := s.server.event("refresh")

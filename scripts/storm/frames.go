@@ -126,11 +126,12 @@ type counts struct {
 	problems    []string // promises that are judged when they are tried
 }
 
-// lateAfter is how long after its cancellation a request may still be answered: the answer may have been on its way.
+// lateAfter is how long after its cancellation a request may still be answered: the answer may have been on its way. A relay that sleeps reads
+// no cancellation before it wakes.
 const lateAfter = 5 * time.Second
 
-// take notes the answer to a request.
-func (c *counts) take(name string, req *request, f *frame) {
+// take notes the answer to a request, from a relay that last woke up at some time.
+func (c *counts) take(name string, woke time.Time, req *request, f *frame) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !req.answered.IsZero() {
@@ -140,7 +141,7 @@ func (c *counts) take(name string, req *request, f *frame) {
 	req.answered = time.Now()
 	if !req.cancelled.IsZero() {
 		c.raced++
-		if since := req.answered.Sub(req.cancelled); since > lateAfter {
+		if since := min(req.answered.Sub(req.cancelled), req.answered.Sub(woke)); since > lateAfter {
 			c.late = append(c.late, fmt.Sprintf("%s: %s: %v after its cancellation: %s", name, req.frame, since, clip(f.raw)))
 		}
 		return

@@ -56,6 +56,7 @@ type relay struct {
 	old     map[string]*request // with an answer, or cancelled
 	due     time.Time           // of its recovery; zero if there is nothing to recover from
 	after   string              // what
+	woke    time.Time           // last, from sleep
 }
 
 // newRelay starts a relay and says hello.
@@ -314,12 +315,13 @@ func (r *relay) hear(line string) {
 			r.due = time.Time{}
 		}
 	}
+	woke := r.woke
 	r.mu.Unlock()
 	if req == nil {
 		r.strange(line)
 		return
 	}
-	c.take(r.name, req, f)
+	c.take(r.name, woke, req, f)
 	if known {
 		req.answer <- f
 	}

@@ -69,14 +69,17 @@ func TestSchedule(t *testing.T) {
 func TestJudge(t *testing.T) {
 	answer := &frame{Result: []byte(`{}`), raw: `{"id":1,"result":{}}`}
 	for name, breakIt := range map[string]func(*storm, *request){
-		"answered twice": func(s *storm, req *request) { s.count.take("relay", req, answer); s.count.take("relay", req, answer) },
+		"answered twice": func(s *storm, req *request) {
+			s.count.take("relay", time.Time{}, req, answer)
+			s.count.take("relay", time.Time{}, req, answer)
+		},
 		"answered late after cancellation": func(s *storm, req *request) {
 			req.cancelled = time.Now().Add(-time.Minute)
-			s.count.take("relay", req, answer)
+			s.count.take("relay", time.Time{}, req, answer)
 		},
 		"tools/calls carried out twice":         func(s *storm, _ *request) { s.server.marks["mark"] = 2 },
 		"tools/calls nobody has made":           func(s *storm, _ *request) { s.server.marks["another"] = 1 },
-		"tools/calls answered, not carried out": func(s *storm, req *request) { s.count.take("relay", req, answer) },
+		"tools/calls answered, not carried out": func(s *storm, req *request) { s.count.take("relay", time.Time{}, req, answer) },
 		"refresh grants":                        func(s *storm, _ *request) { s.server.events["refresh"] = 1 },
 		"browser tabs":                          func(s *storm, _ *request) { s.person.tabs = 2 },
 		"sign-ins":                              func(s *storm, _ *request) { s.server.events["grant"] = 2 },
