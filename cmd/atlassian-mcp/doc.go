@@ -356,6 +356,19 @@ themselves (handshakes.json) and the cloudIds of sites (sites.json) are in
 with mode 0600, in directories of mode 0700. No token, code or secret is written anywhere
 else, logs included.
 
+# The end
+
+The relay ends when standard input does, when nobody reads standard output any more, or on
+SIGTERM, SIGINT or SIGHUP: within two seconds, in which answers under way may still come. It
+also ends when the process that started it does and nobody says anything in the ten seconds
+after that, though standard input stays open. Requests that are piped in, all at once, are
+answered first; that may take up to a minute:
+
+	printf '%s\n' \
+	  '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"sh","version":"1"}}}' \
+	  '{"jsonrpc":"2.0","method":"notifications/initialized"}' \
+	  '{"jsonrpc":"2.0","id":2,"method":"tools/list"}' | atlassian-mcp
+
 # Exit status
 
 	0	success; of the relay: standard input was closed, its reader has closed standard
