@@ -67,7 +67,7 @@ Nothing of yours is read or changed. The exit status is 0 if everything worked.`
 // demo plays all parts but one: the server, the person and the client in this process, and between them this program in another
 // one. It tells on stdout what happens.
 func (f *demoFlags) demo(ctx context.Context, stdout, stderr io.Writer) error {
-	server, err := sandbox.Start(sandbox.Config{Faults: f.faults})
+	server, err := openSandbox(sandbox.Config{Faults: f.faults})
 	if err != nil {
 		return err
 	}

@@ -261,6 +261,7 @@ type demoComponent struct {
 	ID            string
 	Name          string
 	Links         []struct{ Name, Type, URL string }
+	CustomFields  []struct{ Value string }
 	Relationships struct {
 		Inward []struct {
 			Type      string
@@ -273,11 +274,12 @@ func (w *demoWork) createComponent() (string, error) {
 	return w.newComponent("notification-service", "Sends mail and push messages.")
 }
 
-func (w *demoWork) newComponent(name, description string) (string, error) {
+func (w *demoWork) newComponent(name, description string, values ...map[string]any) (string, error) {
 	var created struct{ Component demoComponent }
-	err := w.client.tool("createCompassComponent", w.on("name", name, "typeId", "SERVICE", "description", description), &created)
-	if err == nil && created.Component.Name != name {
-		err = fmt.Errorf("the new component is called %q", created.Component.Name)
+	err := w.client.tool("createCompassComponent", w.on("name", name, "typeId", "SERVICE", "description", description,
+		"customFields", append([]map[string]any{}, values...)), &created)
+	if err == nil && (created.Component.Name != name || len(created.Component.CustomFields) != len(values)) {
+		err = fmt.Errorf("the new component is %+v", created.Component)
 	}
 	return name, err
 }
@@ -294,13 +296,14 @@ func (w *demoWork) importComponents() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var field map[string]any
+	var field struct{ CustomFieldDefinition struct{ ID string } }
 	if err := w.client.tool("createCompassCustomFieldDefinition", w.on("name", rows[0][2], "type", "TEXT"), &field); err != nil {
 		return "", err
 	}
 	var names []string
 	for _, row := range rows[1:] {
-		name, err := w.newComponent(row[0], row[1])
+		value := map[string]any{"definitionId": field.CustomFieldDefinition.ID, "value": row[2]}
+		name, err := w.newComponent(row[0], row[1], value)
 		if err != nil {
 			return "", err
 		}

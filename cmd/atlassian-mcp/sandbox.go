@@ -100,7 +100,7 @@ func (f *sandboxFlags) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		self = "atlassian-mcp"
 	}
-	server, err := sandbox.Start(sandbox.Config{
+	server, err := openSandbox(sandbox.Config{
 		Addr:    net.JoinHostPort("127.0.0.1", strconv.Itoa(f.port)),
 		Data:    f.data,
 		User:    f.user,
@@ -160,4 +160,13 @@ See and change what goes on:
   curl -d '{"person": "ada"}' %s
 Ctrl-C ends it.
 `, server.Endpoint("/control/api-tokens"))
+}
+
+// openSandbox starts a sandbox. Mistakes in cfg are the user's.
+func openSandbox(cfg sandbox.Config) (*sandbox.Server, error) {
+	server, err := sandbox.Start(cfg)
+	if wrong, ok := errors.AsType[*sandbox.ConfigError](err); ok {
+		return nil, &usageError{what: wrong.Error(), advice: "see 'atlassian-mcp help sandbox'"}
+	}
+	return server, err
 }

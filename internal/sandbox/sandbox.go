@@ -72,6 +72,11 @@ type Server struct {
 	listeners map[chan string]string // open streams from us, and what they want to hear of: "" for everything
 }
 
+// A ConfigError says what in a [Config] makes no sense.
+type ConfigError struct{ what string }
+
+func (e *ConfigError) Error() string { return e.what }
+
 // Start starts a server. Its caller must close it.
 func Start(cfg Config) (*Server, error) {
 	addr := cfg.Addr
@@ -93,7 +98,7 @@ func Start(cfg Config) (*Server, error) {
 	}
 	for _, f := range cfg.Faults {
 		if err := s.setFault(f); err != nil {
-			return nil, err
+			return nil, &ConfigError{err.Error()}
 		}
 	}
 	var err error
@@ -103,7 +108,7 @@ func Start(cfg Config) (*Server, error) {
 	if cfg.User != "" {
 		person := s.person(func(p rovo.Person) bool { return isCalled(p, cfg.User) && !p.Service })
 		if person == nil {
-			return nil, fmt.Errorf("nobody in the organisation is called %q", cfg.User)
+			return nil, &ConfigError{fmt.Sprintf("nobody in the organisation is called %q", cfg.User)}
 		}
 		cfg.User = person.Email
 	}
