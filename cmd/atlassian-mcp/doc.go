@@ -147,7 +147,8 @@ Doctor goes the whole way from this computer to the tools: the server's address,
 certificate and who issued it, the HTTP proxy, the documents that lead to the sign-in, the
 registration of this program, the keychain, the sign-in, a session, the number of tools, and
 a call that tells who the user is; then it names the relays that run, and the last trouble
-in their logs and in the one that --log-file names. Each has one line, and advice where
+in their logs and in the one that --log-file names, and with --site whether the sign-in has
+access to that site. Each has one line, and advice where
 something is wrong: who has to do what, with the name of the page if it is an admin's. It
 opens no browser and takes the flags of the relay. With --json, for programs, it writes
 {"server", "version", "ok", "checks"}, each check with "check", "result" (ok, warning, failed

@@ -78,6 +78,8 @@ type diagnosis struct {
 	logs      int      // that there are
 	others    []keychain.Process
 	otherErr  error
+	site      string // of --site; "" without
+	locate    func(context.Context) (string, error)
 	client    *mcpClient // nil if there is no session
 	tools     []string
 	survey    *auth.Survey
@@ -132,7 +134,11 @@ func (f *doctorFlags) doctor(cmd *cobra.Command, args []string) error {
 	out := cmd.OutOrStdout()
 	var findings []finding
 	wrong := 0
-	for _, c := range inspections() {
+	checks := inspections()
+	if d.site != "" {
+		checks = append(checks, inspection{"site", (*diagnosis).atSite})
+	}
+	for _, c := range checks {
 		line.show("checking: " + c.name)
 		found := c.run(cmd.Context(), d)
 		line.show("")

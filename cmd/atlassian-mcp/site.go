@@ -12,8 +12,11 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/atlassian"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
@@ -161,6 +164,32 @@ func checkSiteRedirect(req *http.Request, via []*http.Request) error {
 		return http.ErrUseLastResponse
 	}
 	return nil
+}
+
+// atSite is doctor's check of --site: whether there is such a site, and whether the user may go there.
+func (d *diagnosis) atSite(ctx context.Context) finding {
+	const tool = "getAccessibleAtlassianResources"
+	id, err := d.locate(ctx)
+	if err != nil {
+		return finding{Mark: markFailed, Text: err.Error()}
+	}
+	found := finding{Mark: markFine, Text: fmt.Sprintf("calls are for %s, cloudId %s", d.site, id)}
+	if d.client == nil || !slices.Contains(d.tools, tool) {
+		return found
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	var result toolResult
+	if err := d.client.call(ctx, mcp.MethodToolsCall, mcp.CallToolParams{Name: tool, Arguments: struct{}{}}, &result); err != nil {
+		return failure(err)
+	}
+	if !result.IsError && !strings.Contains(result.text(), id) {
+		return finding{
+			Mark: markFailed, Text: fmt.Sprintf("the sign-in has no access to %s, cloudId %s", d.site, id),
+			Advice: "Choose the site on the page of 'atlassian-mcp login', sign in as somebody who belongs to it, or correct --site.",
+		}
+	}
+	return found
 }
 
 // file returns where sites are kept, "" if this one is not to be: what stands in for one on this machine is another by tomorrow.
