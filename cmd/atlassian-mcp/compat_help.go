@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
+const compatTopic = "compat"
+
 const compatLong = `Besides the flags that --help shows, atlassian-mcp takes those below. Among them are all
 that mcp-remote 0.15.1 takes, with the same meaning: in the configuration of an MCP client,
 "npx", "-y" and "mcp-remote" become "atlassian-mcp", and the URL and what follows it stay.
@@ -31,19 +33,24 @@ Flags:
 
 // newCompatTopic returns "help compat", which is no command.
 func newCompatTopic() *cobra.Command {
-	cmd := &cobra.Command{Use: "compat", Short: "All other flags, and how to replace mcp-remote"}
+	cmd := &cobra.Command{Use: compatTopic, Short: "All other flags, and how to replace mcp-remote"}
 	cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
-		rest := pflag.NewFlagSet("", pflag.ContinueOnError)
-		cmd.Root().LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
-			if f.Hidden {
-				shown := *f
-				shown.Hidden = false
-				rest.AddFlag(&shown)
-			}
-		})
-		io.WriteString(cmd.OutOrStdout(), compatLong+rest.FlagUsages())
+		io.WriteString(cmd.OutOrStdout(), compatLong+compatFlags(cmd.Root()).FlagUsages())
 	})
 	return cmd
+}
+
+// compatFlags returns the flags that the help of root does not show.
+func compatFlags(root *cobra.Command) *pflag.FlagSet {
+	rest := pflag.NewFlagSet("", pflag.ContinueOnError)
+	root.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Hidden {
+			shown := *f
+			shown.Hidden = false
+			rest.AddFlag(&shown)
+		}
+	})
+	return rest
 }
 
 // onlyOnce makes it an error to give one of the flags twice that hold one value: mcp-remote goes by the first, and most programs by the last.

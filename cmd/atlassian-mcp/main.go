@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 // newRootCommand returns the whole command line. The bare command is the relay.
 func newRootCommand() *cobra.Command {
 	root := newRelayCommand()
-	root.AddCommand(newLoginCommand(), newLogoutCommand(), newStatusCommand(), newDoctorCommand(), newToolsCommand(), newCallCommand(), newResourcesCommand(), newPromptsCommand(), newSandboxCommand(), newDemoCommand(), newVersionCommand(), newRenewCommand(), newBrowseCommand(), newInstallCommand(), newUninstallCommand(), newCompatTopic())
+	root.AddCommand(newLoginCommand(), newLogoutCommand(), newStatusCommand(), newDoctorCommand(), newToolsCommand(), newCallCommand(), newResourcesCommand(), newPromptsCommand(), newSandboxCommand(), newDemoCommand(), newVersionCommand(), newRenewCommand(), newBrowseCommand(), newShareCommand(), newInstallCommand(), newUninstallCommand(), newCompatTopic())
 	root.SetHelpCommand(newHelpCommand())
 
 	// Whoever calls run prints the error; the usage text would hide it.
