@@ -56,11 +56,11 @@ func share(root *cobra.Command, dir string) error {
 	return nil
 }
 
-// eachPage calls f for cmd and all commands and topics below it that people should know of.
+// eachPage calls f for cmd and all commands and topics below it that people should know of, but not for each shell of completion.
 func eachPage(cmd *cobra.Command, f func(*cobra.Command)) {
 	f(cmd)
 	for _, c := range cmd.Commands() {
-		if isPublic(c) {
+		if isPublic(c) && cmd.Name() != "completion" {
 			eachPage(c, f)
 		}
 	}
@@ -161,11 +161,11 @@ func (p *roff) seeAlso(cmd *cobra.Command) {
 	if cmd.HasParent() {
 		pages = append(pages, pageName(cmd.Parent())+"(1)")
 	}
-	for _, c := range cmd.Commands() {
-		if isPublic(c) {
+	eachPage(cmd, func(c *cobra.Command) {
+		if c != cmd {
 			pages = append(pages, pageName(c)+"(1)")
 		}
-	}
+	})
 	p.text(strings.Join(pages, ", "))
 }
 
