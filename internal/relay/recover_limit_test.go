@@ -81,8 +81,8 @@ func TestRecoverLimitReading(t *testing.T) {
 	}{
 		{"in the session", "x", 100, 5000, 64 + 1024, 64 + 1024 + 3},
 		{"before the session", "initialize", 100, 5000, 1024, 1024 + 2},
-		{"long, in the session", "x", 1 << 20, 200, 64 + 63, 64 + 64 + 3},
-		{"long, before the session", "initialize", 1 << 20, 200, 63, 64 + 2},
+		{"long, in the session", "x", 4 << 20, 64 + 20, 64 + 15, 64 + 16 + 3},
+		{"long, before the session", "initialize", 4 << 20, 20, 15, 16 + 2},
 	} {
 		bubble(t, test.name, func(t *testing.T) {
 			ready := make(chan struct{})
@@ -98,9 +98,13 @@ func TestRecoverLimitReading(t *testing.T) {
 				synctest.Wait()
 			}
 			var written atomic.Int32
-			pad := strings.Repeat("x", test.size)
+			long := strings.Repeat("x", test.size)
 			go func() {
 				for i := range test.calls {
+					pad := long
+					if i < 64 && test.hangs == "x" { // is at the server soon, and need not be long
+						pad = ""
+					}
 					c.write(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"x","params":{"pad":"%s"}}`, i+1, pad))
 					written.Add(1)
 				}
