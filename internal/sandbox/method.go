@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"runtime/debug"
 	"slices"
 	"strconv"
 
@@ -85,6 +86,13 @@ func (c *call) done() {
 
 // answer returns the result of a request, or its error.
 func (c *call) answer() (result any, rpcErr *rpcError) {
+	// Requests run in goroutines of their own, where a panic would end the process, and the organisation in its memory.
+	defer func() {
+		if cause := recover(); cause != nil {
+			c.server.log.Error("panic", "method", c.Method, "cause", cause, "stack", string(debug.Stack()))
+			result, rpcErr = nil, &rpcError{Code: mcp.INTERNAL_ERROR, Message: "Internal error"}
+		}
+	}()
 	if c.peer.session == nil {
 		return c.answerModern()
 	}

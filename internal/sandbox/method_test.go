@@ -1,11 +1,13 @@
 package sandbox_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestMethods are the requests that are not about tools.
@@ -190,5 +192,26 @@ func TestSessionsEnd(t *testing.T) {
 	c.session = first
 	if r := c.post(whoAmI); r.StatusCode != 404 {
 		t.Errorf("the first: %d", r.StatusCode)
+	}
+}
+
+// TestPanic has a tool panic, which must be the end of that call and of nothing else.
+func TestPanic(t *testing.T) {
+	s := start(t)
+	c := newClient(t, s)
+	c.initialize()
+	s.Org().Now = func() time.Time { panic("the clock is broken") }
+	before := s.Org().Data()
+	cloud := s.Org().Sites()[0].ID
+	r := c.post(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"updateConfluencePage","arguments":{"cloudId":"` + cloud +
+		`","pageId":"65602","title":"Half","body":"half"}}}`)
+	if events := r.events(); len(events) != 1 || events[0] != `{"jsonrpc":"2.0","id":7,"error":{"code":-32603,"message":"Internal error"}}` {
+		t.Errorf("a tool that panics answers %d %q", r.StatusCode, r.body)
+	}
+	if !bytes.Equal(s.Org().Data(), before) {
+		t.Error("half a change has remained")
+	}
+	if text, isError := c.post(whoAmI).text(t); isError {
+		t.Errorf("then another says %q", text)
 	}
 }

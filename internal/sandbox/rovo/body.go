@@ -1,9 +1,11 @@
 package rovo
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -50,7 +52,7 @@ func encodeADF(blocks []*adfNode) json.RawMessage {
 // decodeADF returns the blocks of a document. A JSON string, which old comments are, is a paragraph; what is no document has no blocks.
 func decodeADF(doc json.RawMessage) []*adfNode {
 	var text string
-	if json.Unmarshal(doc, &text) == nil {
+	if bytes.HasPrefix(bytes.TrimSpace(doc), []byte(`"`)) && json.Unmarshal(doc, &text) == nil {
 		if text = strings.TrimSpace(text); text == "" {
 			return nil
 		}
@@ -88,8 +90,48 @@ func prune(n *adfNode) {
 // markdownToADF returns the document that Markdown says.
 func markdownToADF(text string) json.RawMessage { return encodeADF(parseMarkdown(text)) }
 
+// htmlToADF returns the document that HTML says.
+func htmlToADF(text string) json.RawMessage { return encodeADF(parseHTMLBlocks(text)) }
+
+// adfToHTML returns a document as HTML.
+func adfToHTML(doc json.RawMessage) string { return writeHTMLBlocks(decodeADF(doc)) }
+
 // adfToMarkdown returns a document as Markdown.
 func adfToMarkdown(doc json.RawMessage) string { return writeMarkdown(decodeADF(doc)) }
+
+// A document is one that is being worked with: it is read and written as Markdown once at most, for it may be large.
+type document struct {
+	text     json.RawMessage
+	blocks   func() []*adfNode
+	markdown func() string
+}
+
+// newDocument returns the document that is kept as text.
+func newDocument(text json.RawMessage) document {
+	return document{text: text, blocks: func() []*adfNode { return decodeADF(text) }}.once()
+}
+
+// writtenDocument returns the document that consists of blocks.
+func writtenDocument(blocks []*adfNode) document {
+	return document{text: encodeADF(blocks), blocks: func() []*adfNode { return blocks }}.once()
+}
+
+func (d document) once() document {
+	d.blocks = sync.OnceValue(d.blocks)
+	d.markdown = sync.OnceValue(func() string { return writeMarkdown(d.blocks()) })
+	return d
+}
+
+// in returns the document in a format: adf, html or markdown, which is also "".
+func (d document) in(format string) any {
+	switch format {
+	case "adf":
+		return d.text
+	case "html", "storage":
+		return writeHTMLBlocks(d.blocks())
+	}
+	return d.markdown()
+}
 
 // adfText returns what a document says, without how it looks: a line for each block.
 func adfText(doc json.RawMessage) string {

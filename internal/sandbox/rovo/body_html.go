@@ -17,9 +17,9 @@ const adfAttr = "data-adf"
 // htmlMarks are the elements of marks.
 var htmlMarks = [][2]string{{"strong", "strong"}, {"em", "em"}, {"strike", "s"}, {"underline", "u"}, {"code", "code"}}
 
-func adfToHTML(doc json.RawMessage) string {
+func writeHTMLBlocks(blocks []*adfNode) string {
 	var b strings.Builder
-	for _, n := range decodeADF(doc) {
+	for _, n := range blocks {
 		writeHTML(&b, n)
 	}
 	return b.String()
@@ -127,8 +127,8 @@ type htmlNode struct {
 	children []*htmlNode
 }
 
-func htmlToADF(text string) json.RawMessage {
-	return encodeADF(new(htmlReader).blocks(parseHTML(strings.ToValidUTF8(text, "\uFFFD")).children, nil))
+func parseHTMLBlocks(text string) []*adfNode {
+	return new(htmlReader).blocks(parseHTML(strings.ToValidUTF8(text, "\uFFFD")).children, nil)
 }
 
 // maxElements is how deep elements may nest; deeper ones are taken for their contents.

@@ -248,7 +248,7 @@ func (r *inlineReader) link(i int, marks []adfMark, depth int) int {
 	}
 	text := r.text[i+1 : end]
 	if strings.TrimSpace(text) == "" {
-		text = strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "~", "\\~", "[", "\\[", "]", "\\]", "<", "\\<").Replace(address)
+		text = escapeInline(address)
 	}
 	r.nested(text, marks, adfMark{Type: "link", Attrs: map[string]any{"href": address}}, depth)
 	return end + 2 + n - i

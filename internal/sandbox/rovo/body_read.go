@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // This file reads the blocks of Markdown, body_inline.go what is in a line of text. It is CommonMark as people and models write it, with the tables,
@@ -15,8 +16,11 @@ const maxNesting = 20
 
 type markdownReader struct{ tasks int }
 
+// lineEnds makes the ends of all lines \n.
+var lineEnds = sync.OnceValue(func() *strings.Replacer { return strings.NewReplacer("\r\n", "\n", "\r", "\n") })
+
 func parseMarkdown(text string) []*adfNode {
-	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(strings.ToValidUTF8(text, "\uFFFD"))
+	text = lineEnds().Replace(strings.ToValidUTF8(text, "\uFFFD"))
 	return new(markdownReader).blocks(strings.Split(text, "\n"), 0)
 }
 
@@ -153,8 +157,10 @@ func headingLevel(line string) int {
 }
 
 func isRule(line string) bool {
-	line = strings.NewReplacer(" ", "", "\t", "").Replace(line)
-	return len(line) >= 3 && (strings.Trim(line, "-") == "" || strings.Trim(line, "*") == "" || strings.Trim(line, "_") == "")
+	if line == "" || !strings.Contains("-*_", line[:1]) {
+		return false
+	}
+	return strings.Count(line, line[:1]) >= 3 && strings.Trim(line, line[:1]+" \t") == ""
 }
 
 // alerts are GitHub's names for the kinds of panels.
@@ -328,6 +334,9 @@ func isTable(lines []string) bool {
 	return strings.Contains(under, "-") && strings.Contains(under, "|") && strings.Trim(under, "|-: \t") == ""
 }
 
+// maxCells is how many cells a table may have for its short rows to be filled up: one long row, and many short ones, would be no end of them.
+const maxCells = 100_000
+
 func table(lines []string) (*adfNode, int) {
 	n := &adfNode{Type: "table"}
 	columns, used := 0, 0
@@ -347,7 +356,7 @@ func table(lines []string) (*adfNode, int) {
 		n.Content = append(n.Content, row)
 	}
 	for _, row := range n.Content {
-		for len(row.Content) < columns {
+		for len(row.Content) < columns && columns*len(n.Content) <= maxCells {
 			row.Content = append(row.Content, &adfNode{Type: "tableCell", Content: []*adfNode{paragraph()}})
 		}
 	}

@@ -3,8 +3,10 @@ package rovo
 import (
 	"encoding/json"
 	"html"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -127,16 +129,12 @@ func codeLines(n *adfNode) []string {
 	for _, child := range n.Content {
 		plain(&b, child)
 	}
-	mark := "```"
-	for strings.Contains(b.String(), mark) {
-		mark += "`"
-	}
+	mark := strings.Repeat("`", max(3, ticks(b.String())+1))
 	language := n.attr("language")
 	if language == "adf" || strings.ContainsFunc(language, func(c rune) bool { return c == '`' || c == '~' || unicode.IsSpace(c) || unicode.IsControl(c) }) {
 		language = ""
 	}
-	text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(b.String())
-	return append(append([]string{mark + language}, strings.Split(text, "\n")...), mark)
+	return append(append([]string{mark + language}, strings.Split(lineEnds().Replace(b.String()), "\n")...), mark)
 }
 
 func listLines(n *adfNode, depth int) []string {
@@ -188,14 +186,15 @@ func tableLines(n *adfNode) []string {
 		if !all(row.Content, "tableHeader", "tableCell") {
 			return nil
 		}
-		line := "|"
-		for j := range columns {
-			if j < len(row.Content) {
-				line += " " + strings.ReplaceAll(cellText(row.Content[j]), "|", `\|`)
-			}
-			line += " |"
+		var line strings.Builder
+		line.WriteByte('|')
+		for _, cell := range row.Content {
+			line.WriteString(" " + strings.ReplaceAll(cellText(cell), "|", `\|`) + " |")
 		}
-		lines = append(lines, line)
+		if i == 0 || columns*len(n.Content) <= maxCells {
+			line.WriteString(strings.Repeat(" |", columns-len(row.Content)))
+		}
+		lines = append(lines, line.String())
 		if i == 0 {
 			lines = append(lines, "|"+strings.Repeat(" --- |", columns))
 		}
@@ -221,7 +220,7 @@ func cellText(cell *adfNode) string {
 // textLines returns a text with its marks. Its line breaks are written as br or, if that is empty, as new lines.
 func textLines(nodes []*adfNode, br string) []string {
 	text := writeInline(nodes, br, true)
-	if visible(inline(text)) != visible(nodes) {
+	if marked(nodes) && visible(inline(text)) != visible(nodes) {
 		text = writeInline(nodes, br, false) // marks lie so that Markdown can't tell them from text
 	}
 	var lines []string
@@ -232,6 +231,11 @@ func textLines(nodes []*adfNode, br string) []string {
 		}
 	}
 	return lines
+}
+
+// marked reports whether any of the nodes has marks.
+func marked(nodes []*adfNode) bool {
+	return slices.ContainsFunc(nodes, func(n *adfNode) bool { return len(n.Marks) > 0 })
 }
 
 // visible returns what can be seen of a text, with one space wherever there are some.
@@ -334,7 +338,7 @@ func (w *inlineWriter) to(want []string) {
 }
 
 func (w *inlineWriter) write(n *adfNode, next rune) {
-	text := strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ").Replace(n.Text)
+	text := strings.ReplaceAll(lineEnds().Replace(n.Text), "\n", " ")
 	href := n.href()
 	if len(href) > maxAddress-len("<>)") {
 		href = ""
@@ -370,22 +374,35 @@ func (w *inlineWriter) write(n *adfNode, next rune) {
 	w.space = after
 }
 
-func codeSpan(text string) string {
-	mark := "`"
-	for strings.Contains(text, mark) {
-		mark += "`"
+// ticks returns how many backticks there are in a row at most.
+func ticks(text string) (most int) {
+	n := 0
+	for i := range len(text) {
+		if text[i] == '`' {
+			n++
+		} else {
+			n = 0
+		}
+		most = max(most, n)
 	}
+	return most
+}
+
+func codeSpan(text string) string {
+	mark := strings.Repeat("`", ticks(text)+1)
 	if strings.HasPrefix(text, "`") || strings.HasSuffix(text, "`") {
 		text = " " + text + " "
 	}
 	return mark + text + mark
 }
 
+var addressEscapes = sync.OnceValue(func() *strings.Replacer { return strings.NewReplacer("\n", "", "\r", "", "<", "%3C", ">", "%3E") })
+
 func address(href string) string {
 	if a, n := linkAddress(href + ")"); a == href && n == len(href)+1 {
 		return href
 	}
-	return "<" + strings.NewReplacer("\n", "", "\r", "", "<", "%3C", ">", "%3E").Replace(href) + ">"
+	return "<" + addressEscapes().Replace(href) + ">"
 }
 
 func escapeInline(text string) string {

@@ -18,7 +18,7 @@ type invalidError string
 
 func (e invalidError) Error() string { return string(e) }
 
-// Call has the caller use a tool. A tool that fails changes nothing. What a tool has changed is in the organisation's file, if there is one,
+// Call has the caller use a tool. A tool that fails or panics changes nothing. What a tool has changed is in the organisation's file, if there is one,
 // when Call returns.
 func (o *Org) Call(c Caller, v View, name string, args json.RawMessage) Outcome {
 	o.mu.Lock()
@@ -30,13 +30,23 @@ func (o *Org) Call(c Caller, v View, name string, args json.RawMessage) Outcome 
 	if args = bytes.TrimSpace(args); len(args) == 0 || string(args) == "null" {
 		args = json.RawMessage("{}")
 	}
-	result, err := (&call{org: o, caller: c, view: v, person: o.person(c.Account)}).use(toolNamed(o.Tools(c, v), name), name, args)
-	if err == nil {
-		err = o.save()
+	settled := false
+	defer func() {
+		if !settled { // the tool has panicked
+			o.restore()
+		}
+	}()
+	tool := toolNamed(o.Tools(c, v), name)
+	result, err := (&call{org: o, caller: c, view: v, person: o.person(c.Account)}).use(tool, name, args)
+	if tool != nil && !tool.Annotations.ReadOnlyHint { // to see that nothing has changed takes long with large pages
+		if err == nil {
+			err = o.save()
+		}
+		if err != nil {
+			o.restore()
+		}
 	}
-	if err != nil {
-		o.restore()
-	}
+	settled = true
 	var invalid invalidError
 	if errors.As(err, &invalid) {
 		return Outcome{Invalid: invalid.Error()}

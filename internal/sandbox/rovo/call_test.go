@@ -1,10 +1,12 @@
 package rovo
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestCallErrors(t *testing.T) {
@@ -158,5 +160,24 @@ func TestHidden(t *testing.T) {
 			json.RawMessage(`{"cloudId":"`+acmeID+`","componentId":"identity-service"}`)).Text, "salary-reports"); hasSalaries != tt.sees {
 			t.Errorf("%s: salary-reports depends on identity-service: %v", tt.account, hasSalaries)
 		}
+	}
+}
+
+// TestPanic has a tool panic when it has changed half of a page.
+func TestPanic(t *testing.T) {
+	o := open(t)
+	before := o.Data()
+	o.Now = func() time.Time { panic("the clock is broken") }
+	func() {
+		defer func() {
+			if cause := recover(); cause != "the clock is broken" {
+				t.Errorf("panic: %v", cause)
+			}
+		}()
+		wiki(t, o, ada, "updateConfluencePage", args{"pageId": "65602", "title": "Half", "body": "half"}, nil)
+	}()
+	o.Now = nil
+	if !bytes.Equal(o.Data(), before) {
+		t.Error("half a change has remained")
 	}
 }

@@ -42,7 +42,7 @@ func (c *call) shownComment(m *Comment, format string) any {
 	id := strconv.Itoa(m.ID)
 	shown := shownComment{
 		ID: id, Status: m.status(), Title: "Re: " + p.Title, Version: shownVersion{max(m.Versions, 1), "", false, m.Author, m.Created.Format(timeFormat)},
-		Body:  formatted(m.Body, format),
+		Body:  newDocument(m.Body).in(format),
 		Links: map[string]string{"base": c.wiki(), "webui": p.path(f.space(c.person.Account, p.Space)) + "?focusedCommentId=" + id},
 	}
 	if p.kind() == "page" {
@@ -179,15 +179,15 @@ func (c *call) createComment(inline bool) (any, error) {
 	default:
 		return nil, failf(400, "Either pageId or parentCommentId must be provided")
 	}
-	var err error
-	if m.Body, err = readBody(args.Body, args.ContentFormat); err != nil {
+	body, err := readBody(args.Body, args.ContentFormat)
+	if err != nil {
 		return nil, err
 	}
-	m.ID = c.org.number()
+	m.ID, m.Body = c.org.number(), body.text
 	f := c.site.Confluence
 	f.Comments = append(f.Comments, m)
 	p := f.byID(m.Page)
-	c.mention(p, f.space(c.person.Account, p.Space), m.Body)
+	c.mention(p, f.space(c.person.Account, p.Space), body)
 	return c.shownComment(m, args.ContentFormat), nil
 }
 

@@ -74,41 +74,34 @@ func (c *call) shown(p *Page, body any) shownPage {
 const filler = "This paragraph is repeated so that the page is as long as the sandbox has been told to make pages. It says nothing else."
 
 // bodyOf returns a page's body in a format: adf, html or markdown, which is also "".
-func (c *call) bodyOf(p *Page, format string) any {
-	body := p.Body
-	if missing := c.view.HugePage - len(adfToMarkdown(body)); missing > 0 {
-		blocks := decodeADF(body)
-		for range missing/len(filler+"\n\n") + 1 {
-			blocks = append(blocks, paragraph(&adfNode{Type: "text", Text: filler}))
-		}
-		body = encodeADF(blocks)
-	}
-	return formatted(body, format)
-}
+func (c *call) bodyOf(p *Page, format string) any { return c.body(newDocument(p.Body), format) }
 
-// formatted returns a document in a format, as bodyOf does.
-func formatted(doc json.RawMessage, format string) any {
-	switch format {
-	case "adf":
-		return doc
-	case "html", "storage":
-		return adfToHTML(doc)
+// body returns the body of a page in a format, as bodyOf does.
+func (c *call) body(d document, format string) any {
+	if c.view.HugePage > 0 {
+		if missing := c.view.HugePage - len(d.markdown()); missing > 0 {
+			blocks := d.blocks()
+			for range missing/len(filler+"\n\n") + 1 {
+				blocks = append(blocks, paragraph(&adfNode{Type: "text", Text: filler}))
+			}
+			d = writtenDocument(blocks)
+		}
 	}
-	return adfToMarkdown(doc)
+	return d.in(format)
 }
 
 // readBody returns a document that somebody has written in a format.
-func readBody(text, format string) (json.RawMessage, error) {
+func readBody(text, format string) (document, error) {
 	switch format {
 	case "adf":
 		if !isADF(text) {
-			return nil, failf(400, "Invalid ADF document: the body must be a JSON object of type \"doc\"")
+			return document{}, failf(400, "Invalid ADF document: the body must be a JSON object of type \"doc\"")
 		}
-		return json.RawMessage(text), nil
+		return newDocument(json.RawMessage(text)), nil
 	case "html", "storage":
-		return htmlToADF(text), nil
+		return writtenDocument(parseHTMLBlocks(text)), nil
 	}
-	return markdownToADF(text), nil
+	return writtenDocument(parseMarkdown(text)), nil
 }
 
 func (c *call) confluencePage() (any, error) {
@@ -180,13 +173,14 @@ func (c *call) createPage() (any, error) {
 	if args.IsPrivate {
 		p.Members = Audience{c.person.Account}
 	}
-	if p.Body, err = readBody(args.Body, args.ContentFormat); err != nil {
+	body, err := readBody(args.Body, args.ContentFormat)
+	if err != nil {
 		return nil, err
 	}
-	p.ID = c.org.number()
+	p.ID, p.Body = c.org.number(), body.text
 	c.site.Confluence.Pages = append(c.site.Confluence.Pages, p)
-	c.mention(p, space, p.Body)
-	return c.shown(p, c.bodyOf(p, args.ContentFormat)), nil
+	c.mention(p, space, body)
+	return c.shown(p, c.body(body, args.ContentFormat)), nil
 }
 
 func (c *call) updatePage() (any, error) {
@@ -230,18 +224,18 @@ func (c *call) updatePage() (any, error) {
 		return nil, err
 	}
 	if args.Status == "draft" {
-		p.Draft = &Draft{title, body}
-		shown := c.shown(p, formatted(body, args.ContentFormat))
+		p.Draft = &Draft{title, body.text}
+		shown := c.shown(p, body.in(args.ContentFormat))
 		shown.Title, shown.Status = title, "draft"
 		return shown, nil
 	}
 	if space.ID != p.Space {
 		c.move(p, space.ID)
 	}
-	p.Title, p.Parent, p.Body, p.Draft, p.Status = title, parent, body, nil, ""
+	p.Title, p.Parent, p.Body, p.Draft, p.Status = title, parent, body.text, nil, ""
 	p.Versions = append(p.Versions, &Version{Author: c.person.Account, Created: c.org.now(), Message: args.VersionMessage})
-	c.mention(p, space, p.Body)
-	return c.shown(p, c.bodyOf(p, args.ContentFormat)), nil
+	c.mention(p, space, body)
+	return c.shown(p, c.body(body, args.ContentFormat)), nil
 }
 
 // move puts a page and what is under it in another space.
@@ -255,9 +249,9 @@ func (c *call) move(p *Page, space int) {
 	p.Space = space
 }
 
-// mention makes the issues named in a text on a page link to the page.
-func (c *call) mention(p *Page, space *Space, text json.RawMessage) {
-	c.site.linkMentions(c.wiki()+p.path(space), p.Title, adfToMarkdown(text))
+// mention makes the issues that the person names in a text on a page, and may see, link to the page.
+func (c *call) mention(p *Page, space *Space, text document) {
+	c.site.linkMentions(c.person.Account, c.wiki()+p.path(space), p.Title, text.markdown())
 }
 
 // formatGuide says how to write what other tools take.

@@ -107,8 +107,14 @@ func (c *call) addWorklogToJiraIssue() (any, error) {
 	w := &Worklog{ID: strconv.Itoa(c.org.number()), Author: c.person.Account, Started: now, Created: now}
 	if args.WorklogID == "" {
 		i.Worklogs = append(i.Worklogs, w)
-	} else if w = firstOf(i.Worklogs, func(w *Worklog) bool { return w.ID == args.WorklogID && c.mayRead(i, w.Visibility) }); w == nil {
-		return nil, failf(404, "Cannot find worklog with id: '%s'.", args.WorklogID)
+	} else {
+		w = firstOf(i.Worklogs, func(w *Worklog) bool { return w.ID == args.WorklogID && c.mayRead(i, w.Visibility) })
+		switch {
+		case w == nil:
+			return nil, failf(404, "Cannot find worklog with id: '%s'.", args.WorklogID)
+		case w.Author != c.person.Account && !c.person.Admin:
+			return nil, failf(400, "%s, you do not have permission to edit the specified worklog.", c.person.Name)
+		}
 	}
 	w.Seconds, w.Updated = seconds, now
 	if args.Started != "" {

@@ -68,14 +68,20 @@ func (c *call) showRemoteLink(i *Issue, l *RemoteLink) object {
 
 var issueKeys = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\b[A-Z][A-Z0-9_]+-[1-9][0-9]*\b`) })
 
-// linkMentions links every issue whose key, or the address of whose page, is in a page's body to that page, as Confluence does when the page
-// is saved. Issues that are linked already stay so.
-func (s *Site) linkMentions(pageURL, title, body string) {
+// linkMentions links every issue whose key, or the address of whose page, is in what an account has written on a page to that page, as Confluence does
+// when the page is saved. Issues that the account can't see have no links of its making; those that are linked already stay so.
+func (s *Site) linkMentions(account, pageURL, title, body string) {
 	if s.Jira == nil {
 		return
 	}
-	for _, key := range issueKeys().FindAllString(body, -1) {
-		if i := s.Jira.issue(key); i != nil {
+	seen := map[string]bool{}
+	for _, at := range issueKeys().FindAllStringIndex(body, -1) {
+		key := body[at[0]:at[1]]
+		if seen[key] {
+			continue
+		}
+		seen[key] = true
+		if i := s.Jira.issue(key); i != nil && s.Jira.sees(account, i) {
 			s.linkPage(i, pageURL, title)
 		}
 	}

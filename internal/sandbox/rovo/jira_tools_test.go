@@ -105,6 +105,14 @@ func TestJiraWorklogs(t *testing.T) {
 	if w := d.get("ALPHA-7").Fields.Worklog.Worklogs; len(w) != 1 || w[0].TimeSpent != "45m" {
 		t.Errorf("%+v", w)
 	}
+	other, theirs := desk{t, d.org, chen}, map[string]any{"issueIdOrKey": "ALPHA-7", "timeSpent": "1m", "worklogId": made.ID}
+	if got := other.refused("addWorklogToJiraIssue", theirs); got != "Chen Li, you do not have permission to edit the specified worklog." {
+		t.Errorf("Chen is told %q", got)
+	}
+	if w := d.get("ALPHA-7").Fields.Worklog.Worklogs; len(w) != 1 || w[0].TimeSpent != "45m" {
+		t.Errorf("Chen has made it %+v", w)
+	}
+	desk{t, d.org, ada}.use("addWorklogToJiraIssue", theirs, &made)
 	for text, want := range map[string]int{"1w": 144000, "1.5h": 5400, "0m": 0, "h": -1, "1x": -1, "": -1, "-1h": -1} {
 		got, ok := parseDuration(text)
 		if !ok {
@@ -148,8 +156,8 @@ func TestJiraRemoteLinks(t *testing.T) {
 	site := d.org.data.Sites[0]
 	page := site.URL + "/wiki/spaces/ENG/pages/65602/Release+Plan"
 	body := "Before we ship: ALPHA-6, https://acme.atlassian.net/browse/ALPHA-7 and (ALPHA-12), not BETA-1, UTF-8 or ALPHA-6 again."
-	site.linkMentions(page, "Release", body)
-	site.linkMentions(page, "Release Plan", body)
+	site.linkMentions(ben, page, "Release", body)
+	site.linkMentions(ben, page, "Release Plan", body)
 	for _, key := range []string{"ALPHA-6", "ALPHA-7", "ALPHA-12"} {
 		want := link{"appId=" + acmeID + "&pageId=65602", "mentioned in", struct{ Type string }{"com.atlassian.confluence"}, struct{ URL, Title string }{page, "Release Plan"}}
 		if got := links(key); len(got) != 1 || got[0] != want {
@@ -161,7 +169,7 @@ func TestJiraRemoteLinks(t *testing.T) {
 	if one.Object.Title != "Release Plan" {
 		t.Errorf("%+v", one)
 	}
-	site.linkMentions("https://elsewhere.example/x", "Elsewhere", "ALPHA-6")
+	site.linkMentions(ben, "https://elsewhere.example/x", "Elsewhere", "ALPHA-6")
 	if got := links("ALPHA-6"); len(got) != 2 || got[1].Application.Type != "" || got[1].GlobalID != "https://elsewhere.example/x" {
 		t.Errorf("%+v", got)
 	}
@@ -169,9 +177,16 @@ func TestJiraRemoteLinks(t *testing.T) {
 	if hidden < 0 {
 		t.Fatal("Ben sees all pages")
 	}
-	site.linkMentions(fmt.Sprintf("%s/wiki/spaces/HR/pages/%d/x", site.URL, site.Confluence.Pages[hidden].ID), "Salaries", "ALPHA-9")
+	site.linkMentions(ada, fmt.Sprintf("%s/wiki/spaces/HR/pages/%d/x", site.URL, site.Confluence.Pages[hidden].ID), "Salaries", "ALPHA-9")
 	if got := links("ALPHA-9"); len(got) != 0 {
 		t.Errorf("Ben sees %+v", got)
+	}
+	wiki(t, d.org, ben, "createConfluencePage", args{"spaceId": "98306", "title": "Guesses", "body": "HR-1 and ALPHA-10"}, nil)
+	if got := links("ALPHA-10"); len(got) != 1 {
+		t.Errorf("ALPHA-10: %+v", got)
+	}
+	if i := site.Jira.issue("HR-1"); len(i.RemoteLinks) != 0 {
+		t.Errorf("Ben, who can't see HR-1, has made it link to %+v", i.RemoteLinks[0])
 	}
 	if got := links("OPS-3"); len(got) != 1 || got[0].Object.Title != "api-gateway runbook" {
 		t.Errorf("OPS-3: %+v", got)
