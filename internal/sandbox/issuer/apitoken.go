@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // This file issues API tokens, which need no browser.
@@ -15,6 +16,7 @@ const tokenEndpoint = "/v1/mcp"
 type apiToken struct {
 	Person
 	id, kind string
+	since    time.Time
 }
 
 func (k *apiToken) grant() *Grant { return &Grant{Account: k.Account, Via: k.kind, ID: k.id} }
@@ -32,7 +34,8 @@ func (s *Server) IssueAPIToken(account, kind string) string {
 	secret := prefix + "-canary-" + rand.Text()
 	s.mu.Lock()
 	defer s.unlock()
-	s.keys[hash(secret)] = &apiToken{people[i], fmt.Sprintf("api-token-%d", len(s.keys)+1), kind}
+	s.issued++
+	s.keys[hash(secret)] = &apiToken{people[i], fmt.Sprintf("api-token-%d", s.issued), kind, s.now()}
 	s.tell("grant", account, "", "API token ("+kind+")")
 	return secret
 }

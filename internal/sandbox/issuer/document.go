@@ -91,5 +91,5 @@ func (a *authServer) fetchDocument(ctx context.Context, id string) (*client, err
 	if doc.Method != "none" || doc.Secret != "" {
 		return nil, errors.New("the document at client_id has or asks for a secret")
 	}
-	return &client{id: id, name: clientName(doc.Name), method: doc.Method, redirects: doc.Redirects, server: a}, nil
+	return &client{id: id, name: clientName(doc.Name), method: doc.Method, redirects: doc.Redirects, server: a, since: a.s.now()}, nil
 }

@@ -23,12 +23,13 @@ type kept struct {
 }
 
 type keptClient struct {
-	ID        string   `json:"id"`
-	Secret    string   `json:"secret,omitempty"`
-	Name      string   `json:"name"`
-	Method    string   `json:"method"`
-	Redirects []string `json:"redirects"`
-	Server    string   `json:"server"`
+	ID        string    `json:"id"`
+	Secret    string    `json:"secret,omitempty"`
+	Name      string    `json:"name"`
+	Method    string    `json:"method"`
+	Redirects []string  `json:"redirects"`
+	Server    string    `json:"server"`
+	Since     time.Time `json:"since"`
 }
 
 type keptGrant struct {
@@ -76,7 +77,7 @@ func (s *Server) Keep(file string) error {
 func (s *Server) save() error {
 	k := kept{Codes: map[string]keptCode{}, Access: map[string]keptAccess{}, Refresh: map[string]int{}}
 	for _, c := range s.clients {
-		k.Clients = append(k.Clients, keptClient{c.id, c.secret, c.name, c.method, c.redirects, c.server.name})
+		k.Clients = append(k.Clients, keptClient{c.id, c.secret, c.name, c.method, c.redirects, c.server.name, c.since})
 	}
 	index := map[*grant]int{}
 	add := func(g *grant) int {
@@ -95,8 +96,8 @@ func (s *Server) save() error {
 	for _, g := range s.grants {
 		add(g)
 	}
-	for d, g := range s.refresh {
-		k.Refresh[d.String()] = add(g)
+	for d, t := range s.refresh {
+		k.Refresh[d.String()] = add(t.grant)
 	}
 	for d, t := range s.access {
 		k.Access[d.String()] = keptAccess{add(t.grant), t.expires}
@@ -130,7 +131,7 @@ func (s *Server) load() error {
 	}
 	servers := map[string]*authServer{s.v1.name: s.v1, s.identity.name: s.identity}
 	for _, c := range k.Clients {
-		s.clients[c.ID] = &client{c.ID, c.Secret, c.Name, c.Method, c.Redirects, servers[c.Server]}
+		s.clients[c.ID] = &client{c.ID, c.Secret, c.Name, c.Method, c.Redirects, servers[c.Server], c.Since}
 	}
 	grants := make([]*grant, len(k.Grants))
 	for i, g := range k.Grants {
@@ -143,7 +144,7 @@ func (s *Server) load() error {
 		}
 	}
 	for d, i := range k.Refresh {
-		s.refresh[readDigest(d)] = grants[i]
+		s.refresh[readDigest(d)] = refreshToken{grants[i], grants[i].since}
 	}
 	for d, t := range k.Access {
 		s.access[readDigest(d)] = &accessToken{grants[t.Grant], t.Expires}

@@ -18,6 +18,7 @@ package issuer
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -108,17 +109,26 @@ type Server struct {
 	requests map[string]*request     // being consented to, by the ID that the page's form has
 	codes    map[digest]*code        // used ones too, until they end
 	access   map[digest]*accessToken // good ones
-	refresh  map[digest]*grant       // by every refresh token that the grant has had
+	refresh  map[digest]refreshToken // every one that a grant has had
 	grants   map[string]*grant       // those in force, by ID
 	keys     map[digest]*apiToken
+	issued   int // API tokens
 }
+
+// How many there may be. Beyond that the oldest is forgotten: clients need not say that they have done.
+const (
+	maxClients  = 1000 // and as many pages that wait for consent, and codes
+	maxTokens   = 10_000
+	maxAPIKeys  = 1000
+	maxSignedIn = 1000
+)
 
 // New returns a server for cfg.
 func New(cfg Config) *Server {
 	s := &Server{
 		cfg:     cfg,
 		clients: map[string]*client{}, requests: map[string]*request{}, codes: map[digest]*code{}, access: map[digest]*accessToken{},
-		refresh: map[digest]*grant{}, grants: map[string]*grant{}, keys: map[digest]*apiToken{},
+		refresh: map[digest]refreshToken{}, grants: map[string]*grant{}, keys: map[digest]*apiToken{},
 	}
 	s.v1, s.identity = newV1(s), newIdentity(s)
 	return s
@@ -208,8 +218,35 @@ func clip(s string, n int) string {
 	return s
 }
 
+// bound forgets the oldest of what there is too much of. The caller holds mu.
+func (s *Server) bound() {
+	forget(s.clients, maxClients, func(c *client) time.Time { return c.since })
+	forget(s.requests, maxClients, func(r *request) time.Time { return r.expires })
+	forget(s.codes, maxClients, func(c *code) time.Time { return c.expires })
+	forget(s.access, maxTokens, func(t *accessToken) time.Time { return t.expires })
+	forget(s.refresh, maxTokens, func(t refreshToken) time.Time { return t.since })
+	forget(s.keys, maxAPIKeys, func(k *apiToken) time.Time { return k.since })
+	for len(s.grants) > maxSignedIn {
+		s.revoke(oldest(s.grants, func(g *grant) time.Time { return g.since }), "there are too many sign-ins")
+	}
+}
+
+// forget takes the oldest out of m, until there are no more than most.
+func forget[K comparable, V any](m map[K]V, most int, since func(V) time.Time) {
+	for len(m) > most {
+		first := since(oldest(m, since))
+		maps.DeleteFunc(m, func(_ K, v V) bool { return len(m) > most && since(v).Equal(first) })
+	}
+}
+
+// oldest returns the oldest value of m, which has some.
+func oldest[K comparable, V any](m map[K]V, since func(V) time.Time) V {
+	return slices.MinFunc(slices.Collect(maps.Values(m)), func(a, b V) int { return since(a).Compare(since(b)) })
+}
+
 // unlock frees mu, and then tells what has happened: whoever listens may ask the server something.
 func (s *Server) unlock() {
+	s.bound()
 	if s.changed && s.file != "" {
 		if err := s.save(); err != nil {
 			s.tell("refusal", "", "", "sign-ins are not kept: "+err.Error())

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // This file implements RFC 7591. Software statements (§2.3) and the management of registrations (RFC 7592) are not supported.
@@ -22,6 +23,7 @@ type client struct {
 	method     string // token_endpoint_auth_method
 	redirects  []string
 	server     *authServer
+	since      time.Time // when it registered
 }
 
 // registration is RFC 7591 §2 and §3.2.1, in the order in which the v1 server answers.
@@ -115,7 +117,7 @@ func (a *authServer) enrol(reg *registration) *client {
 	if reg.Secret != "" {
 		reg.SecretExpires = new(int64)
 	}
-	return &client{id: reg.ID, secret: reg.Secret, name: clientName(reg.Name), method: reg.Method, redirects: reg.Redirects, server: a}
+	return &client{id: reg.ID, secret: reg.Secret, name: clientName(reg.Name), method: reg.Method, redirects: reg.Redirects, server: a, since: a.s.now()}
 }
 
 // clientName returns what a client calls itself, made fit to be shown.

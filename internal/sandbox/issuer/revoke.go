@@ -31,7 +31,7 @@ func (a *authServer) serveRevocation(w http.ResponseWriter, r *http.Request, for
 		return
 	}
 	token := hash(form.Get("token"))
-	g, access := s.refresh[token], s.access[token]
+	g, access := s.refresh[token].grant, s.access[token]
 	if access != nil {
 		g = access.grant
 	}
@@ -69,7 +69,7 @@ func (s *Server) sweep() {
 	maps.DeleteFunc(s.codes, func(_ digest, c *code) bool { return now.After(c.expires) })
 	maps.DeleteFunc(s.access, func(_ digest, t *accessToken) bool { return !now.Before(t.expires) })
 	maps.DeleteFunc(s.grants, func(_ string, g *grant) bool { return g.over(now) })
-	maps.DeleteFunc(s.refresh, func(_ digest, g *grant) bool { return g.over(now) })
+	maps.DeleteFunc(s.refresh, func(_ digest, t refreshToken) bool { return t.grant.over(now) })
 }
 
 // over reports whether no token of g's is good any more, nor ever will be.

@@ -51,6 +51,11 @@ type accessToken struct {
 	expires time.Time
 }
 
+type refreshToken struct {
+	grant *grant
+	since time.Time // when it was issued
+}
+
 // tokenResponse is RFC 6749 §5.1.
 type tokenResponse struct {
 	Access  string `json:"access_token"`
@@ -230,7 +235,7 @@ func (a *authServer) renew(c *client, form url.Values, lifetime time.Duration) (
 	s := a.s
 	invalid := func(why string) (*tokenResponse, *oauthError) { return nil, &oauthError{"invalid_grant", why} }
 	token := hash(form.Get("refresh_token"))
-	g := s.refresh[token]
+	g := s.refresh[token].grant
 	switch {
 	case g == nil || g.server != a:
 		return invalid("Invalid refresh token")
@@ -274,7 +279,7 @@ func (a *authServer) issue(g *grant, lifetime time.Duration) *tokenResponse {
 	if g.offline {
 		resp.Refresh = a.newToken(g, "refresh")
 		g.refresh = hash(resp.Refresh)
-		s.refresh[g.refresh] = g
+		s.refresh[g.refresh] = refreshToken{g, s.now()}
 		if a.refreshFor > 0 {
 			g.refreshExpires = s.now().Add(a.refreshFor)
 		}
