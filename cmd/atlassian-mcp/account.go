@@ -199,14 +199,18 @@ func newLogoutCommand() *cobra.Command {
 		Use:   "logout [URL] [flags]",
 		Short: "Revoke and forget the sign-in",
 		Long: `logout revokes the tokens at the server where it can, and deletes them, the
-registration of this program and an API token that is kept for the server.`,
+registration of this program and an API token that is kept for the server. Relays that
+run need a new sign-in then.`,
+		Example: `  atlassian-mcp logout
+  atlassian-mcp logout v2 --profile work
+  atlassian-mcp logout --all`,
 		RunE: f.logout,
 
 		DisableFlagsInUseLine: true,
 	}
 	f.serverFlags.add(cmd.Flags())
 	f.signInFlags.add(cmd.Flags())
-	cmd.Flags().BoolVar(&f.all, "all", false, "of every server and account")
+	cmd.Flags().BoolVar(&f.all, "all", false, "sign out of every server and account")
 	return cmd
 }
 
@@ -241,14 +245,16 @@ func newStatusCommand() *cobra.Command {
 		Short: "Tell who is signed in where, and until when",
 		Long: `status says what is kept about the sign-in to the server, where, and which relays run.
 It asks no server. Its exit status is 3 if nobody is signed in.`,
+		Example: `  atlassian-mcp status
+  atlassian-mcp status --all --json`,
 		RunE: f.status,
 
 		DisableFlagsInUseLine: true,
 	}
 	f.serverFlags.add(cmd.Flags())
 	f.signInFlags.add(cmd.Flags())
-	cmd.Flags().BoolVar(&f.all, "all", false, "every server and account")
-	cmd.Flags().BoolVar(&f.json, "json", false, "for programs")
+	cmd.Flags().BoolVar(&f.all, "all", false, "tell of every server and account")
+	cmd.Flags().BoolVar(&f.json, "json", false, "write JSON, for programs")
 	return cmd
 }
 

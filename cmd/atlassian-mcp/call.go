@@ -43,13 +43,13 @@ Ctrl-C tells the server to stop. The exit status is 1 if the tool says that it h
 failed, and 3 if nobody is signed in.`,
 		Example: `  atlassian-mcp call getVisibleJiraProjects cloudId=acme.atlassian.net
   atlassian-mcp call searchJiraIssuesUsingJql cloudId=acme.atlassian.net jql='type = Bug'
-  atlassian-mcp call getJiraIssue cloudId=acme.atlassian.net issueIdOrKey=ALPHA-1 fields=status
+  atlassian-mcp call getJiraIssue --site acme issueIdOrKey=ALPHA-1 fields=status
   atlassian-mcp call getVisibleJiraProjects --site acme
   echo '{"query": "Q2 planning"}' | atlassian-mcp call search --json -`,
 		RunE:              f.call,
 		ValidArgsFunction: f.complete,
 	}
-	cmd.Flags().StringVar(&f.arguments, "json", "", "the arguments as a JSON `OBJECT`; - reads them from standard input")
+	cmd.Flags().StringVar(&f.arguments, "json", "", "the arguments as a JSON `OBJECT`; - reads them from\nstandard input")
 	cmd.Flags().BoolVar(&f.result, "result", false, "write the whole result as JSON, not only its text")
 	f.addServer(cmd)
 	f.addAsk(cmd)

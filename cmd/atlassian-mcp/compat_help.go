@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -35,7 +36,12 @@ Flags:
 func newCompatTopic() *cobra.Command {
 	cmd := &cobra.Command{Use: compatTopic, Short: "All other flags, and how to replace mcp-remote"}
 	cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
-		io.WriteString(cmd.OutOrStdout(), compatLong+compatFlags(cmd.Root()).FlagUsages())
+		text := compatLong
+		compatFlags(cmd.Root()).VisitAll(func(f *pflag.Flag) {
+			name, usage := flagUsage(f)
+			text += "  " + name + "\n      " + strings.Join(filled(usage, 78), "\n      ") + "\n"
+		})
+		io.WriteString(cmd.OutOrStdout(), text)
 	})
 	return cmd
 }
@@ -51,6 +57,34 @@ func compatFlags(root *cobra.Command) *pflag.FlagSet {
 		}
 	})
 	return rest
+}
+
+// flagUsage returns what the help says of a flag: --name with what it takes, and what it does. Both are empty if the flag is hidden.
+func flagUsage(f *pflag.Flag) (name, usage string) {
+	one := pflag.NewFlagSet("", pflag.ContinueOnError)
+	one.AddFlag(f)
+	name, usage, _ = strings.Cut(strings.TrimSpace(one.FlagUsages()), "   ")
+	return name, usage
+}
+
+// filled breaks text into lines of width bytes at most, where its words allow that.
+func filled(text string, width int) (lines []string) {
+	line := ""
+	for _, word := range strings.Fields(text) {
+		switch {
+		case line == "":
+			line = word
+		case len(line)+1+len(word) > width:
+			lines = append(lines, line)
+			line = word
+		default:
+			line += " " + word
+		}
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 // onlyOnce makes it an error to give one of the flags twice that hold one value: mcp-remote goes by the first, and most programs by the last.

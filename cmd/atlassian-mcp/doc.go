@@ -167,12 +167,12 @@ it fails as the real server does, see "atlassian-mcp help sandbox" for the names
 
 Demo starts a sandbox and a relay, plays the MCP client, and does what people ask agents to
 do. At a terminal with a display you sign in in your browser; elsewhere, with --no-browser, or
-after 30 seconds, it does that itself.
+after 30 seconds, it does that itself. It touches nothing of yours.
 
 # Flags
 
 Flags may come before or after the URL. A time without a unit is in seconds. An asterisk
-marks what --help doesn't show.
+marks what --help doesn't show. Every command has --help (-h), and the bare one --version (-v).
 
 Of the relay:
 
@@ -385,11 +385,5 @@ tries again.
 Errors are lines on standard error that start with "atlassian-mcp: error:". Advice follows
 in a line that starts with "atlassian-mcp: hint:". What is wrong with the command line is
 also the answer to the client's requests, unless standard input is a terminal.
-
-# Demo
-
-The demo command starts a small MCP server on a free port of 127.0.0.1 and itself, as an MCP
-client would; calls each tool through the relay; and says how long that took. It exits with
-status 0 if everything worked. It needs no sign-in, and touches nothing of the user's.
 */
 package main

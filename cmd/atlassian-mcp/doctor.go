@@ -41,8 +41,8 @@ The exit status is 1 if something is wrong.`,
   atlassian-mcp doctor --explain "Your site admin must authorize this app"`,
 		RunE: f.doctor,
 	}
-	cmd.Flags().BoolVar(&f.json, "json", false, "for programs")
-	cmd.Flags().StringVar(&f.explain, "explain", "", "say what this `MESSAGE` of Atlassian's means, and do nothing else")
+	cmd.Flags().BoolVar(&f.json, "json", false, "write JSON, for programs")
+	cmd.Flags().StringVar(&f.explain, "explain", "", "say what this `MESSAGE` of Atlassian's means, and do\nnothing else")
 	f.addAsk(cmd)
 	return cmd
 }

@@ -77,6 +77,8 @@ func newUninstallCommand() *cobra.Command {
 a client it shows which ones have that, and asks.
 
 ` + clientsHelp,
+		Example: `  atlassian-mcp uninstall cursor
+  atlassian-mcp uninstall all --print`,
 		RunE: f.uninstall,
 
 		ValidArgsFunction:     completeClients,

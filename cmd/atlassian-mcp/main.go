@@ -63,6 +63,10 @@ func newRootCommand() *cobra.Command {
 	root := newRelayCommand()
 	root.AddCommand(newLoginCommand(), newLogoutCommand(), newStatusCommand(), newDoctorCommand(), newToolsCommand(), newCallCommand(), newResourcesCommand(), newPromptsCommand(), newSandboxCommand(), newDemoCommand(), newVersionCommand(), newRenewCommand(), newBrowseCommand(), newShareCommand(), newInstallCommand(), newUninstallCommand(), newCompatTopic())
 	root.SetHelpCommand(newHelpCommand())
+	root.Flags().BoolP("version", "v", false, "print the version")
+	for _, cmd := range append(root.Commands(), root) {
+		cmd.Flags().BoolP("help", "h", false, "show this help")
+	}
 
 	// Whoever calls run prints the error; the usage text would hide it.
 	root.SilenceErrors = true

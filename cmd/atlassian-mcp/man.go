@@ -143,15 +143,11 @@ func (p *roff) commands(cmd *cobra.Command) {
 func (p *roff) flags(flags *pflag.FlagSet) {
 	p.macro("SH", "OPTIONS")
 	flags.VisitAll(func(f *pflag.Flag) {
-		one := pflag.NewFlagSet("", pflag.ContinueOnError)
-		one.AddFlag(f)
-		name, usage, ok := strings.Cut(strings.TrimSpace(one.FlagUsages()), "   ")
-		if !ok { // it is hidden
-			return
+		if name, usage := flagUsage(f); name != "" {
+			p.macro("TP")
+			p.bold(name)
+			p.text(usage)
 		}
-		p.macro("TP")
-		p.bold(name)
-		p.text(usage)
 	})
 }
 

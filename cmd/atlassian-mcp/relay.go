@@ -94,7 +94,7 @@ func (f *relayFlags) add(cmd *cobra.Command) {
 	flags.Var(&f.handshakeTimeout, "handshake-timeout", "give up on the server's first answer after this\n`TIME`")
 	flags.Var(&f.requestTimeout, "request-timeout", "give up on an answer after this `TIME` without progress\n(default never)")
 	flags.BoolVar(&f.noAdvice, "no-advice", false, "add no advice to what Atlassian refuses")
-	flags.Var(&f.maxMessage, "max-message", "refuse messages of more `BYTES`")
+	flags.Var(&f.maxMessage, "max-message", "refuse messages of the server that are longer than `BYTES`")
 	for _, rare := range []string{"connect-timeout", "handshake-timeout", "request-timeout", "header-file", "no-advice", "max-message"} {
 		flags.MarkHidden(rare)
 	}

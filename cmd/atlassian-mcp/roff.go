@@ -36,21 +36,9 @@ func (p *roff) paragraph() {
 	}
 }
 
-// text writes text that is filled.
+// text writes text that is filled, in lines that can be read as they are.
 func (p *roff) text(s string) {
-	const width = 70 // bytes, so that the page can be read as it is
-	line := ""
-	for _, word := range strings.Fields(s) {
-		if line != "" && len(line)+len(word) >= width {
-			p.line(line)
-			line = ""
-		}
-		if line != "" {
-			line += " "
-		}
-		line += word
-	}
-	if line != "" {
+	for _, line := range filled(s, 70) {
 		p.line(line)
 	}
 }

@@ -44,7 +44,7 @@ func (f *serverFlags) add(flags *pflag.FlagSet) {
 // addHeaders adds the flags for headers, which only the relay sends.
 func (f *serverFlags) addHeaders(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.headers, "header", nil, "send `\"Name: value\"` with every request (repeatable);\n${VAR} is taken from the environment")
-	flags.StringArrayVar(&f.headerFiles, "header-file", nil, "read such headers from `FILE`, one a line; # starts a\ncomment")
+	flags.StringArrayVar(&f.headerFiles, "header-file", nil, "send the headers in `FILE`, one a line; # starts a comment")
 }
 
 // A connection is what the flags and args come to: where the server is and how to reach it.

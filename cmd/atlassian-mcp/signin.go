@@ -60,7 +60,7 @@ func (f *signInFlags) addSignIn(flags *pflag.FlagSet) {
 	flags.Var(&f.authTimeout, "auth-timeout", "let a sign-in page wait for this `TIME`")
 	flags.StringVar(&f.scope, "scope", "", "ask for these `SCOPES`, space-separated, not for what\nthe server says")
 	flags.StringVar(&f.clientID, "client-id", "", "sign in as the OAuth client with this `ID`, registered\nbeforehand")
-	flags.StringVar(&f.clientSecret, "client-secret", "", "its `SECRET`; better in the environment as\n"+clientSecretEnv)
+	flags.StringVar(&f.clientSecret, "client-secret", "", "the `SECRET` of --client-id; better in the environment as\n"+clientSecretEnv)
 	flags.StringVar(&f.clientMetadataURL, "client-metadata-url", "", "sign in as the client that the document at this `URL`\ndescribes, where the server supports that")
 	flags.IntVar(&f.callbackPort, "callback-port", 0, "have the browser come back to this `PORT`")
 	flags.BoolVar(&f.deviceCode, "device-code", false, "sign in with a code on any device, where the server\nsupports that")

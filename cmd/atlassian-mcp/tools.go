@@ -61,7 +61,7 @@ and --ignore-tool keep from an MCP client.`,
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&f.json, "json", false, "as the server describes them, for programs")
+	cmd.Flags().BoolVar(&f.json, "json", false, "write JSON as the server has it, for programs")
 	f.addAsk(cmd)
 	return cmd
 }
@@ -72,7 +72,10 @@ func newPromptsCommand() *cobra.Command {
 		Use:       "prompts [URL] [flags]",
 		ValidArgs: atlassian.EndpointNames,
 		Short:     "List the server's prompts",
-		Long:      `prompts lists the prompts that the server has.`,
+		Long: `prompts lists the prompts that the server has. Many MCP clients offer them to the person
+as commands.`,
+		Example: `  atlassian-mcp prompts
+  atlassian-mcp prompts https://example.com/mcp --json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.list(cmd, args, listing{
 				what: "prompts", method: mcp.MethodPromptsList, member: "prompts",
@@ -85,7 +88,7 @@ func newPromptsCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&f.json, "json", false, "as the server describes them, for programs")
+	cmd.Flags().BoolVar(&f.json, "json", false, "write JSON as the server has it, for programs")
 	f.addAsk(cmd)
 	return cmd
 }
@@ -95,7 +98,10 @@ func newResourcesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resources [URI] [flags]",
 		Short: "List the server's resources, or read one",
-		Long:  `resources lists the resources that the server has. With a URI it writes that one.`,
+		Long: `resources lists the resources that the server has: documents, or what pages of its
+tools are made of. With the URI of one it writes that to standard output.`,
+		Example: `  atlassian-mcp resources
+  atlassian-mcp resources --server v2 --json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return &usageError{what: fmt.Sprintf("unexpected argument %q", plain(args[1])), advice: "give one URI at a time"}
@@ -114,7 +120,7 @@ func newResourcesCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&f.json, "json", false, "as the server describes them, for programs")
+	cmd.Flags().BoolVar(&f.json, "json", false, "write JSON as the server has it, for programs")
 	f.addServer(cmd)
 	f.addAsk(cmd)
 	return cmd
