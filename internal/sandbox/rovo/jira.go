@@ -3,7 +3,6 @@ package rovo
 import (
 	"encoding/json"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -299,12 +298,6 @@ func (j *Jira) customFields(p *Project) []*IssueField {
 	return slices.DeleteFunc(slices.Clone(j.Fields), func(f *IssueField) bool {
 		return len(f.Projects) > 0 && !slices.Contains(f.Projects, p.Key)
 	})
-}
-
-// number returns the number in the issue's key.
-func (i *Issue) number() int {
-	n, _ := strconv.Atoi(i.Key[strings.LastIndexByte(i.Key, '-')+1:])
-	return n
 }
 
 // findIssue returns an issue that the person may see.

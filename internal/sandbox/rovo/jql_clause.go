@@ -1,7 +1,6 @@
 package rovo
 
 import (
-	"fmt"
 	"strings"
 )
 
@@ -18,7 +17,7 @@ func (p *jqlParser) comparison() (*jqlNode, error) {
 		return nil, err
 	}
 	if n.op == "was" || n.op == "changed" {
-		return nil, fmt.Errorf("The operator '%s' is not supported by the '%s' field.", n.op, field)
+		return nil, failf(400, "The operator '%s' is not supported by the '%s' field.", n.op, field)
 	}
 	if n.list = p.peek().is("("); n.list {
 		n.values, err = p.list(0)
