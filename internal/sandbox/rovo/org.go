@@ -153,7 +153,15 @@ func (d *data) parse(text []byte) error {
 	var read data
 	dec := json.NewDecoder(strings.NewReader(string(text)))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&read); err != nil {
+	wrong := new(json.SyntaxError)
+	switch err := dec.Decode(&read); {
+	case errors.Is(err, io.EOF):
+		return errors.New("it is empty, where an organisation is expected (a file that isn't there yet gets a new one)")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("it ends in line %d, before all braces, brackets and quotes are closed", 1+bytes.Count(bytes.TrimSpace(text), []byte("\n")))
+	case errors.As(err, &wrong):
+		return fmt.Errorf("line %d: %v", 1+bytes.Count(text[:min(int(wrong.Offset), len(text))], []byte("\n")), err)
+	case err != nil:
 		return err
 	}
 	if _, err := dec.Token(); err != io.EOF {

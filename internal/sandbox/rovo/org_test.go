@@ -151,6 +151,27 @@ func TestReplace(t *testing.T) {
 	}
 }
 
+// TestDataFileBroken opens files that are no organisation, as people save them.
+func TestDataFileBroken(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                     "it is empty, where an organisation is expected (a file that isn't there yet gets a new one)",
+		" \n":                                  "it is empty, where an organisation is expected (a file that isn't there yet gets a new one)",
+		"{\n  \"name\": \"Acme\"\n":            "it ends in line 2, before all braces, brackets and quotes are closed",
+		"{\n  \"name\": \"Acme\",\n}\n":        "line 3: invalid character '}' looking for beginning of object key string",
+		"{\n  \"name\": \"Acme\"\n}\n{}\n":     "there is something after the organisation",
+		"{\n  \"name\": \"Acme\", \"x\": 1\n}": `json: unknown field "x"`,
+	} {
+		file := filepath.Join(t.TempDir(), "acme.json")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want = fmt.Sprintf("reading the organisation in %q: %s", file, want)
+		if _, err := Open(file); err == nil || err.Error() != want {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+}
+
 // TestReplaceIncomplete leaves out, or sets to null, what all tools rely on.
 func TestReplaceIncomplete(t *testing.T) {
 	const person, site = `{"account": "a", "email": "a@acme.example", "name": "A"}`, `{"id": "1", "url": "https://a.example"}`
