@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -93,20 +94,40 @@ func (s *Server) controlAPIToken(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	person := s.person(func(p rovo.Person) bool { return isCalled(p, wanted.Person) })
-	if person == nil {
-		http.Error(w, fmt.Sprintf("nobody in the organisation is called %q", wanted.Person), http.StatusBadRequest)
+	token, err := s.issueAPIToken(wanted.Person)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
+	}
+	writeJSON(w, token)
+}
+
+// An apiToken is a new API token with whom it belongs to.
+type apiToken struct {
+	Email string `json:"email"`
+	Kind  string `json:"kind"` // token, which goes with the email, or key, which goes alone
+	Token string `json:"token"`
+}
+
+// Authorization is the header that a client sends.
+func (t apiToken) Authorization() string {
+	if t.Kind == "key" {
+		return "Bearer " + t.Token
+	}
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(t.Email+":"+t.Token))
+}
+
+// issueAPIToken makes an API token of whoever is called name, or the API key of a service account.
+func (s *Server) issueAPIToken(name string) (apiToken, error) {
+	person := s.person(func(p rovo.Person) bool { return isCalled(p, name) })
+	if person == nil {
+		return apiToken{}, fmt.Errorf("nobody in the organisation is called %q", name)
 	}
 	kind := "token"
 	if person.Service {
 		kind = "key"
 	}
-	writeJSON(w, struct {
-		Email string `json:"email"`
-		Kind  string `json:"kind"` // token, which goes with the email, or key, which goes alone
-		Token string `json:"token"`
-	}{person.Email, kind, s.issuer.IssueAPIToken(person.Account, kind)})
+	return apiToken{person.Email, kind, s.issuer.IssueAPIToken(person.Account, kind)}, nil
 }
 
 // controlData replaces the organisation.

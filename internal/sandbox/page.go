@@ -109,6 +109,7 @@ type livePage struct {
 	Entry, Remote string // for the configuration of a client
 	Endpoints     []pageEndpoint
 	People        []rovo.Person // who can sign in
+	Holders       []rovo.Person // who can have an API token: everybody
 	Grants        []pageGrant
 	Sessions      []pageSession
 	Calls         []Call
@@ -183,6 +184,7 @@ func (s *Server) showLive(w http.ResponseWriter, wrong *problem) {
 		MaxCalls: maxCalls,
 	}
 	people := s.org.People()
+	p.Holders = people
 	names := map[string]string{}
 	for _, person := range people {
 		names[person.Account] = person.Name
@@ -258,7 +260,14 @@ func hostOf(site string) string {
 	return site
 }
 
-// controlPage takes the forms of the live page: do is expire, revoke, kill, or fault with fault, arg and on.
+// A tokenPage shows an API token, once.
+type tokenPage struct {
+	pageHead
+	apiToken
+	Endpoint string
+}
+
+// controlPage takes the forms of the live page: do is expire, revoke, kill, token with person, or fault with fault, arg and on.
 func (s *Server) controlPage(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<16)
 	if err := r.ParseForm(); err != nil {
@@ -273,6 +282,14 @@ func (s *Server) controlPage(w http.ResponseWriter, r *http.Request) {
 		s.issuer.RevokeAll()
 	case "kill":
 		s.KillSessions()
+	case "token":
+		token, err := s.issueAPIToken(form.Get("person"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		draw(w, http.StatusOK, "token.html", tokenPage{pageHead{"API token", "/control/page", s.origin, false}, token, s.Endpoint("/v1/mcp")})
+		return
 	case "fault":
 		name, arg := form.Get("fault"), strings.TrimSpace(form.Get("arg"))
 		var err error

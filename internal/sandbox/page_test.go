@@ -231,3 +231,31 @@ func TestDataPage(t *testing.T) {
 		t.Errorf("saving over it nevertheless: %d", status)
 	}
 }
+
+// TestTokenPage makes an API token as a person does, and uses it.
+func TestTokenPage(t *testing.T) {
+	s := start(t)
+	for _, p := range s.Org().People() {
+		status, _, page, _ := browse(t, s, "POST", "/control/page", url.Values{"do": {"token"}, "person": {p.Email}}, nil)
+		found := regexp.MustCompile(`Authorization: (B[a-z]+ [^<]+)<`).FindStringSubmatch(page)
+		if status != 200 || found == nil {
+			t.Fatalf("%s: %d %s", p.Email, status, page)
+		}
+		c := clientWith(t, s, "/v1/mcp", html.UnescapeString(found[1]))
+		c.initialize()
+		if text, isError := c.post(whoAmI).text(t); isError || !strings.Contains(text, p.Email) {
+			t.Errorf("with the token of %s: %s", p.Email, text)
+		}
+	}
+	if _, _, page, _ := browse(t, s, "GET", "/", nil, nil); strings.Contains(page, "canary-") || !strings.Contains(page, "Make an API token") {
+		t.Errorf("the live page shows a token, or can't make one: %s", page)
+	}
+	for _, header := range []http.Header{{"Origin": {"http://evil.example"}}, {"Sec-Fetch-Site": {"cross-site"}}} {
+		if status, _, _, _ := browse(t, s, "POST", "/control/page", url.Values{"do": {"token"}, "person": {"ada"}}, header); status != 403 {
+			t.Errorf("%v gets %d", header, status)
+		}
+	}
+	if status, _, _, _ := browse(t, s, "POST", "/control/page", url.Values{"do": {"token"}, "person": {"<nobody>"}}, nil); status != 400 {
+		t.Errorf("a token of nobody: %d", status)
+	}
+}

@@ -64,7 +64,7 @@ function poll() {
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (form.method !== "post") return;
+  if (form.method !== "post" || form.hasAttribute("data-page")) return; // the latter's answer is a page of its own
   event.preventDefault();
   const body = new URLSearchParams(new FormData(form, event.submitter));
   const done = event.submitter?.dataset.said ?? "";
