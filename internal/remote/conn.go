@@ -135,9 +135,10 @@ func newConn(ctx context.Context, cfg Config) *conn {
 	return c
 }
 
-func (c *conn) newCall(m jsonrpc.Message) *call {
+// newCall returns a call that is given up with ctx, c's or one that ends before.
+func newCall(ctx context.Context, m jsonrpc.Message) *call {
 	call := &call{m: m, wrote: make(chan struct{}), done: make(chan struct{})}
-	call.ctx, call.cancel = context.WithCancel(c.ctx)
+	call.ctx, call.cancel = context.WithCancel(ctx)
 	return call
 }
 

@@ -108,7 +108,7 @@ func (c *conn) expire(call *call) {
 	case call.sent && !call.modern && call.m.Method != "initialize": // which a client must not cancel
 		c.wait(call)
 		params := `{"requestId":` + string(call.m.ID) + `,"reason":"no answer in time"}`
-		c.enqueue(c.newCall(jsonrpc.NewRequest("", "notifications/cancelled", []byte(params))))
+		c.enqueue(newCall(c.ctx, jsonrpc.NewRequest("", "notifications/cancelled", []byte(params))))
 	default:
 		call.cancel()
 	}

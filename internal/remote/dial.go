@@ -167,7 +167,7 @@ func openStreamable(ctx context.Context, cfg Config, _ *url.URL, first jsonrpc.M
 // start sends first by send and returns the response to it, which may be an error of JSON-RPC's. Only initialize and server/discover are
 // worth waiting for: any other request can take as long as it likes, and its response is like all that come later.
 func (c *conn) start(ctx context.Context, first jsonrpc.Message, send func(*call) error) (jsonrpc.Message, error) {
-	call := c.newCall(first)
+	call := newCall(c.ctx, first)
 	opens := first.Method == "initialize" || first.Method == "server/discover"
 	if opens {
 		call.answer = make(chan jsonrpc.Message, 1)

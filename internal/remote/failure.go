@@ -52,6 +52,14 @@ func (e *StatusError) Error() string {
 	return text
 }
 
+// A SessionError says that the server has lost a session that was open, and that another could not take its place.
+type SessionError struct {
+	Err error
+}
+
+func (e *SessionError) Error() string { return "starting the session again: " + e.Err.Error() }
+func (e *SessionError) Unwrap() error { return e.Err }
+
 // A ContentError is a successful answer that is neither JSON nor an event stream, such as a login page.
 type ContentError struct {
 	ContentType string

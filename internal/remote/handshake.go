@@ -17,9 +17,8 @@ import (
 // repeat says in a new session what the client said in the old one. It sends a message by post, a request by exchange.
 func (c *conn) repeat(ctx context.Context, post func(*call) (*http.Response, error), exchange func(*call)) error {
 	if m := c.hand.acknowledgement(); m.Raw != nil {
-		call := c.newCall(m)
+		call := newCall(ctx, m)
 		defer call.cancel()
-		defer context.AfterFunc(ctx, call.cancel)()
 		resp, err := post(call)
 		if err != nil {
 			return err

@@ -1,7 +1,6 @@
 package remote
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -261,11 +260,10 @@ func (c *conn) watch(call *call, f func(jsonrpc.Message) jsonrpc.Message) {
 // anonymous reports whether a response with this id doesn't say what it answers (JSON-RPC 2.0 §5).
 func anonymous(id jsonrpc.ID) bool { return id == "" || id == "null" }
 
-// ask sends a request of our own by exchange and returns its response.
+// ask sends a request of our own by exchange and returns its response. It is marked as ctx is, see Config.Waiting.
 func (c *conn) ask(ctx context.Context, m jsonrpc.Message, exchange func(*call)) (jsonrpc.Message, error) {
-	call := c.newCall(m)
+	call := newCall(ctx, m)
 	defer call.cancel()
-	defer context.AfterFunc(ctx, call.cancel)()
 	call.answer = make(chan jsonrpc.Message, 1)
 	c.mu.Lock()
 	c.expect(call)
@@ -278,7 +276,7 @@ func (c *conn) ask(ctx context.Context, m jsonrpc.Message, exchange func(*call))
 		defer c.mu.Unlock()
 		return m, call.cause
 	case <-call.ctx.Done():
-		return jsonrpc.Message{}, cmp.Or(context.Cause(ctx), call.ctx.Err())
+		return jsonrpc.Message{}, context.Cause(call.ctx)
 	}
 }
 

@@ -16,7 +16,7 @@ func (c *conn) Send(m jsonrpc.Message) bool {
 		return true
 	}
 	c.lookAtClock() // what comes first after a sleep is not to go over what was there before it
-	call := c.newCall(m)
+	call := newCall(c.ctx, m)
 	c.attend(call)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -2,8 +2,8 @@ package remote
 
 import (
 	"context"
-	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
 )
@@ -94,38 +94,54 @@ func (s *streamable) initialized(session *session, m jsonrpc.Message) {
 
 // A renewal is the one attempt to start a session again that everybody waits for.
 type renewal struct {
+	waiting bool // the client waits for it, so a person may be asked for something
 	done    chan struct{}
 	session *session
 	err     error
 }
 
-// renew returns the session that comes after lost, which it starts if no one has yet.
-func (s *streamable) renew(ctx context.Context, lost *session) (*session, error) {
+// renew returns the session that comes after lost, which it starts if no one has yet. With waiting, the client waits for it: if that could help,
+// renew begins again what was begun, and has failed, while nobody did.
+func (s *streamable) renew(ctx context.Context, lost *session, waiting bool) (*session, error) {
+	for {
+		r := s.renewalOf(lost, waiting)
+		select {
+		case <-r.done:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		if r.err == nil || r.waiting || !waiting || Transient(r.err) {
+			return r.session, r.err
+		}
+	}
+}
+
+// renewalOf returns the renewal of lost, which may be over.
+func (s *streamable) renewalOf(lost *session, waiting bool) *renewal {
 	s.sessionMu.Lock()
+	defer s.sessionMu.Unlock()
 	if s.session != lost {
-		defer s.sessionMu.Unlock()
-		return s.session, nil
+		r := &renewal{session: s.session, done: make(chan struct{})}
+		close(r.done)
+		return r
 	}
-	r := s.renewal
-	if r == nil {
-		r = &renewal{done: make(chan struct{})}
-		s.renewal = r
-		// On the conn's time, not on that of the call that happened to be first.
-		s.tasks.Go(func() {
-			r.session, r.err = s.restart(s.ctx)
-			s.sessionMu.Lock()
-			s.renewal = nil
-			s.sessionMu.Unlock()
-			close(r.done)
-		})
+	if s.renewal != nil {
+		return s.renewal
 	}
-	s.sessionMu.Unlock()
-	select {
-	case <-r.done:
-		return r.session, r.err
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	r := &renewal{waiting: waiting, done: make(chan struct{})}
+	s.renewal = r
+	ctx := s.ctx // not that of the call that happened to be first
+	if waiting {
+		ctx = s.cfg.Waiting(ctx)
 	}
+	s.tasks.Go(func() {
+		r.session, r.err = s.restart(ctx)
+		s.sessionMu.Lock()
+		s.renewal = nil
+		s.sessionMu.Unlock()
+		close(r.done)
+	})
+	return r
 }
 
 // reopen is transport's.
@@ -134,7 +150,7 @@ func (s *streamable) reopen(ctx context.Context) error {
 	if !old.named() {
 		return nil // there is nothing in which the server could keep a token
 	}
-	if _, err := s.renew(ctx, old); err != nil {
+	if _, err := s.renew(ctx, old, false); err != nil {
 		return err
 	}
 	s.tasks.Go(func() {
@@ -169,7 +185,7 @@ func (s *streamable) forgotten(lost *session) {
 func (s *streamable) renewUntil(lost *session) {
 	s.forgotten(lost)
 	for failures := 0; ; failures++ {
-		if _, err := s.renew(lost.ctx, lost); err == nil {
+		if _, err := s.renew(lost.ctx, lost, false); err == nil {
 			return
 		}
 		if _, ok := s.nap(lost.ctx, backoff(0), backoff(failures)); !ok {
@@ -178,13 +194,15 @@ func (s *streamable) renewUntil(lost *session) {
 	}
 }
 
-// restart begins a session as the client began the first one, and tells the server again what it has forgotten.
+// restart begins a session as the client began the first one, and tells the server again what it has forgotten. The server may be silent for as long
+// as in Dial, a person may take the time that Do gives them.
 func (s *streamable) restart(ctx context.Context) (*session, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.HandshakeTimeout, errSilent)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(impatient(ctx, s.cfg.HandshakeTimeout))
+	defer cancel(nil)
 	var session *session
 	answer, err := s.ask(ctx, s.hand.opening().WithID(s.hand.newID()), func(call *call) {
 		resp, err := s.post(nil, call)
+		time.AfterFunc(s.cfg.HandshakeTimeout, func() { cancel(errSilent) }) // of no effect on what has ended
 		switch {
 		case err != nil:
 			s.fail(call, err)
@@ -212,7 +230,7 @@ func (s *streamable) restart(ctx context.Context) (*session, error) {
 			defer cancel()
 			s.leave(ctx, session)
 		}
-		return nil, fmt.Errorf("starting the session again: %v", err)
+		return nil, &SessionError{err}
 	}
 	s.replace(session)
 	if m := s.hand.acknowledgement(); m.Raw != nil {

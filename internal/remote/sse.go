@@ -367,7 +367,7 @@ func (s *sse) exchange(call *call) {
 		}
 		stream.cancel() // the server has forgotten the session, and refused the message: it may be sent again on another stream
 	}
-	s.fail(call, &StatusError{Status: http.StatusNotFound})
+	s.fail(call, &SessionError{&StatusError{Status: http.StatusNotFound}})
 }
 
 // exchangeOn sends call on stream. It returns false if the server doesn't know the stream any more.

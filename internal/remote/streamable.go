@@ -90,7 +90,7 @@ func (s *streamable) exchangeIn(session *session, call *call) {
 		case session.named() && r.aboutSession() && !renewed && call.answer == nil:
 			// The server has refused the message, so even a tools/call may be sent again.
 			s.forgotten(session)
-			next, err := s.renew(call.ctx, session)
+			next, err := s.renew(call.ctx, session, call.isRequest())
 			if err != nil {
 				s.fail(call, err)
 				return
@@ -104,6 +104,9 @@ func (s *streamable) exchangeIn(session *session, call *call) {
 			}
 		case call.modern && !relearned && errorCode(r.body) == codeHeaderMismatch && s.relearn(call):
 			relearned = true
+		case session.named() && r.Status == http.StatusNotFound && r.body.Kind != jsonrpc.Response:
+			s.fail(call, &SessionError{&r.StatusError})
+			return
 		default:
 			s.refuse(call, r)
 			return
