@@ -18,6 +18,9 @@ const (
 	// maxStepUps is how often the user is asked for the same set of scopes before a 403 is believed. The specification
 	// says "no more than a few"; its conformance suite counts a fourth as a failure.
 	maxStepUps = 3
+	// maxVain is how often in a row a token is renewed that no request has been accepted with. A server that refuses the first may just have
+	// ended it early; one that refuses the next has changed.
+	maxVain = 2
 )
 
 // A Client sends requests to one server on behalf of one user. It is safe for concurrent use.
@@ -38,6 +41,7 @@ type Client struct {
 	grant    *grant         // nil if there is none; never changed in place
 	unsaved  bool           // grant could not be written to the store
 	untried  string         // access token got by renewal that the server has not accepted yet
+	vain     int            // renewals since it has accepted one
 	tryAfter time.Time      // no renewal ahead of time before this
 	flight   *flight        // nil if there is none
 	page     string         // that waits for the user
@@ -77,7 +81,8 @@ func (c *Client) Close() error {
 }
 
 // Do sends req with a bearer token, if there is one. If the server answers 401, Do obtains a token, by renewal or from
-// the user, and sends req once more; a second 401 is returned as it is. A 403 that asks for more scope leads to a new
+// the user, and sends req once more. If the server answers 401 to a renewed token, which may have ended meanwhile, it does so once more; any other second
+// 401, and a third, is returned as it is. A 403 that asks for more scope leads to a new
 // sign-in with that scope, at most three times; any other 403 is returned as it is.
 //
 // Only a request marked by [Interactive] may open a browser; others get a *[SignInError]. A sign-in may take minutes and
@@ -103,7 +108,8 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	for refused, stepUps := false, 0; ; {
+	refusals, renewed := 0, false // by 401, and whether the last led to a renewal
+	for stepUps := 0; ; {
 		resp, err := c.send(req, g.authorization())
 		if err != nil {
 			return nil, err
@@ -117,8 +123,8 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 			ch = parseChallenge(resp.Header)
 		}
 		switch {
-		case resp.StatusCode == http.StatusUnauthorized && !refused:
-			refused = true
+		case resp.StatusCode == http.StatusUnauthorized && (refusals == 0 || refusals == 1 && renewed):
+			refusals++
 			n.challenge = ch
 		case resp.StatusCode == http.StatusForbidden && ch.Error == "insufficient_scope" && g != nil:
 			n.challenge = ch
@@ -131,9 +137,11 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 			return resp, nil
 		}
 		resp.Body.Close() // unread: it may have no end, and a new connection now and then costs little
-		if g, err = c.obtain(ctx, n); err != nil {
+		next, err := c.obtain(ctx, n)
+		if err != nil {
 			return nil, err
 		}
+		g, renewed = next, g != nil && next.SignIn == g.SignIn
 	}
 }
 
@@ -310,7 +318,7 @@ func (c *Client) accepted(g *grant, status int) {
 	}
 	defer c.mu.Unlock()
 	if c.untried == g.AccessToken {
-		c.untried = ""
+		c.untried, c.vain = "", 0
 	}
 	if c.grant == g {
 		clear(c.asked)

@@ -151,7 +151,23 @@ func TestSecondRefusalIsTheAnswer(t *testing.T) {
 	w.wantCounts("mcp=2", "authorize=1")
 }
 
-// A refreshed token that is refused too means that the authorization server has changed.
+// A token may end once more while it is being renewed, without a word from anybody. That is no reason to ask the user.
+func TestRefreshedTokenEnds(t *testing.T) {
+	w, b := newWorld(t), &browser{}
+	c := newClient(t, w.config(t.TempDir(), b))
+	mustCall(t, c, "first")
+	var sent atomic.Int32
+	w.taking(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/mcp" && sent.Add(1) <= 2 {
+			w.refuseAll()
+		}
+		return false
+	})
+	mustCall(t, c, "second")
+	w.wantCounts("token:refresh_token=2", "authorize=1", "401=3", "200=2")
+}
+
+// Refreshed tokens that are refused too mean that the authorization server has changed.
 func TestRefreshedTokenRefused(t *testing.T) {
 	w, b := newWorld(t), &browser{}
 	c := newClient(t, w.config(t.TempDir(), b))
@@ -168,11 +184,11 @@ func TestRefreshedTokenRefused(t *testing.T) {
 	if status, _, err := call(Interactive(t.Context()), c, "x"); status != 401 || err != nil {
 		t.Fatalf("got %d, %v", status, err)
 	}
-	w.wantCounts("token:refresh_token=1", "authorize=1")
+	w.wantCounts("token:refresh_token=2", "authorize=1")
 	willing.Store(true)
 	w.refuseAll()
 	mustCall(t, c, "y")
-	w.wantCounts("token:refresh_token=1", "token:authorization_code=2")
+	w.wantCounts("token:refresh_token=2", "token:authorization_code=2")
 }
 
 func TestStepUp(t *testing.T) {

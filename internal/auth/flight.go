@@ -137,7 +137,7 @@ func (c *Client) meet(ctx context.Context, n need) (*grant, error) {
 	if c.cfg.ClientCredentials && !n.quiet {
 		return c.credentials(ctx, n)
 	}
-	if n.scope == nil && !n.login && c.renewable(g) && !c.wasUntried(n.refused) {
+	if n.scope == nil && !n.login && c.renewable(g) && !c.inVain(n.refused) {
 		renewed, err := c.renew(ctx, n, g)
 		var gone *SignInError
 		if err == nil || !errors.As(err, &gone) {
@@ -158,10 +158,10 @@ func (c *Client) renewable(g *grant) bool {
 	return g != nil && g.RefreshToken != ""
 }
 
-// wasUntried reports whether token is fresh from a renewal and was refused all the same, as happens when the server has
+// inVain reports whether token is fresh from a renewal and was refused all the same, and so was the one before, as happens when the server has
 // changed to another authorization server: renewing it again would change nothing.
-func (c *Client) wasUntried(token string) bool {
+func (c *Client) inVain(token string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return token != "" && token == c.untried
+	return token != "" && token == c.untried && c.vain >= maxVain
 }

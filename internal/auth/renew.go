@@ -83,7 +83,11 @@ func (c *Client) renew(ctx context.Context, n need, g *grant) (*grant, error) {
 	c.adopt(res.Grant, res.Unkept != "")
 	if res.Rotated {
 		c.mu.Lock()
+		if c.untried != n.refused {
+			c.vain = 0
+		}
 		c.untried = res.Grant.AccessToken
+		c.vain++
 		c.mu.Unlock()
 	}
 	return res.Grant, nil
