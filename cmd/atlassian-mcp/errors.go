@@ -105,6 +105,7 @@ func hint(err error) string {
 		dns         *net.DNSError
 		certificate *tls.CertificateVerificationError
 		notTLS      tls.RecordHeaderError
+		session     *remote.SessionError
 		status      *remote.StatusError
 		content     *remote.ContentError
 		timeout     net.Error
@@ -146,6 +147,8 @@ func hint(err error) string {
 		return "nothing listens at this address: is the server running, and is the port in the URL right?"
 	case errors.Is(err, errNetUnreachable), errors.Is(err, errHostUnreachable):
 		return "there is no route to the server: check the network connection and the VPN"
+	case errors.As(err, &session) && errors.As(err, &status) && status.Status == http.StatusNotFound:
+		return "the server has lost the session: try again"
 	case errors.As(err, &status):
 		return statusHint(status)
 	case errors.As(err, &content):
@@ -227,7 +230,7 @@ func distinguishedName(n pkix.Name) string {
 func statusHint(err *remote.StatusError) string {
 	switch code := err.Status; {
 	case code == http.StatusUnauthorized:
-		return `the server wants a valid sign-in: pass one with --header "Authorization: Bearer ${TOKEN}", or check the one that you pass`
+		return "the server does not accept the sign-in: try again, then sign in anew with 'atlassian-mcp login'; if you pass a token yourself, it may have expired"
 	case code == http.StatusForbidden && isHTML(err.ContentType):
 		return "a firewall or gateway in front of the server refused the request; its web page says why"
 	case code == http.StatusForbidden:
