@@ -267,6 +267,14 @@ func testSignInEnds(t *testing.T, w *world) {
 	s.mustCall()
 	s.end()
 	w.want("tab=1", "code=1", "ok initialize=1", "ok tools/call=2")
+
+	// What the server said in that session is known to whoever comes next, though nobody has sent initialize since the sign-in.
+	release := w.hold("initialize")
+	s = w.start()
+	s.initialize()
+	s.says(1, theirs)
+	release()
+	s.end()
 }
 
 // testOneShot pipes everything in at once.

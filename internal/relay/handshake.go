@@ -50,6 +50,7 @@ type hand struct {
 	recalling bool // and decides what comes next
 	recalled  chan Memory
 	lessons   []func(*Memory) // learnt before memory was known
+	moved     bool            // somebody has signed in since it was last kept
 }
 
 // await takes a message that comes while there is no session.

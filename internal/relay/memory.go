@@ -58,12 +58,24 @@ func (r *relay) learn(lesson func(*Memory)) {
 	}
 	m := Memory{r.hand.memory.Legacy, maps.Clone(r.hand.memory.Answers)}
 	lesson(&m)
-	if m.Legacy == r.hand.memory.Legacy && maps.EqualFunc(m.Answers, r.hand.memory.Answers, sameJSON) {
+	if m.Legacy == r.hand.memory.Legacy && maps.EqualFunc(m.Answers, r.hand.memory.Answers, sameJSON) && !r.hand.moved {
 		return
 	}
-	r.hand.memory = m
+	r.hand.memory, r.hand.moved = m, false
 	if r.cfg.Remember != nil {
 		r.tasks.Go(func() { r.cfg.Remember(m) })
+	}
+}
+
+// move has the memory kept anew because somebody has signed in, whom it is remembered for. What it says is true of the session that is open; if there
+// is none, it waits for what the next is begun with.
+func (r *relay) move() {
+	if _, needed := r.cfg.SignIn.State(); needed {
+		return
+	}
+	r.hand.moved = true
+	if r.conn != nil && r.hand.capabilities != nil {
+		r.learn(func(*Memory) {})
 	}
 }
 

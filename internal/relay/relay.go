@@ -263,6 +263,7 @@ func (r *relay) loop(lines <-chan line) (grace time.Duration) {
 			r.located(at)
 		case <-r.person.changed(r.cfg.SignIn):
 			r.personChanged()
+			r.move()
 			r.resume()
 		case err := <-r.person.asked:
 			r.signInEnded(err)

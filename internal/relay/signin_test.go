@@ -323,6 +323,46 @@ func TestSignInAgain(t *testing.T) {
 	})
 }
 
+// TestSignInRemembered has a person sign in, in an open session and before one. What is remembered for one sign-in is for the next too, once that has
+// a session.
+func TestSignInRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m memory
+		kept := func(times int) {
+			t.Helper()
+			synctest.Wait()
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			if m.times != times || string(m.m.Answers["2025-06-18"]) != able {
+				t.Errorf("kept %d times, want %d; the last was %s", m.times, times, m.m.Answers)
+			}
+		}
+		s, p := newServer(t, script{"initialize": body(result("$ID", able))}), newPerson()
+		p.signIn()
+		c := start(t, m.config(p.config(s.config())))
+		c.write(initialize, initialized)
+		c.want(result(0, able))
+		kept(1)
+		p.signOut()
+		c.write(call(1, "x"))
+		kept(1)
+		p.signIn()
+		c.want(result(1, `{}`))
+		kept(2)
+		c.end()
+
+		p.signOut()
+		c = start(t, m.config(p.config(s.config())))
+		c.write(initialize, initialized)
+		c.next() // what is remembered, or a guess if the server's refusal is quicker
+		kept(2)
+		p.signIn()
+		c.wantAll(changed("tools"), changed("prompts"))
+		kept(3)
+		c.end()
+	})
+}
+
 // TestSignInPermitted lets the client have one tool of the server's. It has sign_in all the same.
 func TestSignInPermitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
