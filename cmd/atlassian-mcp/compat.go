@@ -21,7 +21,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/auth"
-	"github.com/atlassian-mcp/atlassian-mcp/internal/remote"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/era"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/relay"
 )
 
 // This file is what mcp-remote 0.15.1 takes on its command line and few people need: whoever has an entry for it in the configuration of a client
@@ -55,25 +56,22 @@ func (f *compatRelay) add(flags *pflag.FlagSet) {
 		flags.Var(&f.pingInterval, "ping-interval", "ping the server at this `INTERVAL`")
 		flags.Lookup("ping-interval").DefValue = ""
 		flags.BoolVar(&f.silent, "silent", false, "write nothing on standard error, unless there is\n--debug")
-		flags.StringVar(&f.protocol, "protocol", "legacy", "legacy, the only `MODE` there is, passes messages of\nall protocol versions on as they are")
+		flags.StringVar(&f.protocol, "protocol", "legacy", "`MODE` legacy passes messages on as they are; auto has\nclients of 2025-11-25 and before use servers of\n2026-07-28 as well")
 	})
 }
 
 // apply puts what the flags say into cfg.
-func (f *compatRelay) apply(cfg *remote.Config) error {
+func (f *compatRelay) apply(cfg *relay.Config) error {
 	switch f.protocol {
 	case "", "legacy":
 	case "auto":
-		return &usageError{
-			what:   "--protocol auto is not supported: messages are not translated between protocol versions",
-			advice: "leave it out: a client and a server that share a version need no translation, whichever it is",
-		}
+		cfg.Dial = era.Dial
 	default:
-		return &usageError{what: fmt.Sprintf("--protocol %q is no mode", f.protocol), advice: "leave it out, or give legacy"}
+		return &usageError{what: fmt.Sprintf("--protocol %q is no mode", f.protocol), advice: "leave it out, or give legacy or auto"}
 	}
-	cfg.PingInterval = time.Duration(f.pingInterval)
+	cfg.Remote.PingInterval = time.Duration(f.pingInterval)
 	if f.keepAlive && f.pingInterval == 0 {
-		cfg.PingInterval = defaultPing
+		cfg.Remote.PingInterval = defaultPing
 	}
 	return nil
 }

@@ -219,8 +219,12 @@ Of the relay:
 		session of which it does not hear.
 	--silent *
 		Write nothing on standard error, unless there is --debug.
-	--protocol legacy *
-		Pass messages of all protocol versions on as they are. There is no other mode.
+	--protocol legacy|auto *
+		Legacy, the default, passes messages of all protocol versions on as they are, for a
+		client and a server that have one in common. With auto a client that begins with
+		initialize (2025-11-25 and before) can use a server of 2026-07-28 that knows nothing
+		older: the server is asked with server/discover first, for ten seconds at most, and
+		with one that doesn't know that, auto is as legacy.
 
 Of the relay, login, logout and status:
 

@@ -102,6 +102,7 @@ func TestDoctorFaults(t *testing.T) {
 		"five-nodes":           {fine: "doctor searches for nothing"},
 		"huge-page":            {fine: "doctor reads no page"},
 		"structured-array":     {fine: "doctor reads the text"},
+		"modern-only":          {fine: "doctor speaks 2026-07-28", path: "/mcp"},
 	}
 	for _, f := range sandbox.Faults() {
 		name := f.Name

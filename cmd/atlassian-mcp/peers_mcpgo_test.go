@@ -23,7 +23,8 @@ import (
 const peerPatience = 15 * time.Second
 
 // TestPeersGo has mcp-go's client use mcp-go's server through the program. The pair
-// speaks 2026-07-28, which the peers of TestPeers don't.
+// speaks 2026-07-28, which the peers of TestPeers don't, and with --protocol auto only the
+// server does.
 func TestPeersGo(t *testing.T) {
 	program := peerProgram(t)
 	for _, tt := range []struct {
@@ -33,10 +34,12 @@ func TestPeersGo(t *testing.T) {
 		ask     string // version that the client prefers, "" for all
 		want    string
 		asks    bool // the server can ask the client
+		args    []string
 	}{
-		{"modern", (*peerServer).streamable, "/mcp", "", mcp.ProtocolVersion20260728, true},
-		{"legacy", (*peerServer).streamable, "/mcp", mcp.LATEST_LEGACY_PROTOCOL_VERSION, mcp.LATEST_LEGACY_PROTOCOL_VERSION, true},
-		{"sse", (*peerServer).sse, "/sse", "", mcp.LATEST_LEGACY_PROTOCOL_VERSION, false},
+		{"modern", (*peerServer).streamable, "/mcp", "", mcp.ProtocolVersion20260728, true, nil},
+		{"auto", (*peerServer).modernOnly, "/mcp", mcp.LATEST_LEGACY_PROTOCOL_VERSION, mcp.LATEST_LEGACY_PROTOCOL_VERSION, true, []string{"--protocol", "auto"}},
+		{"legacy", (*peerServer).streamable, "/mcp", mcp.LATEST_LEGACY_PROTOCOL_VERSION, mcp.LATEST_LEGACY_PROTOCOL_VERSION, true, nil},
+		{"sse", (*peerServer).sse, "/sse", "", mcp.LATEST_LEGACY_PROTOCOL_VERSION, false, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -44,7 +47,7 @@ func TestPeersGo(t *testing.T) {
 			hs := httptest.NewServer(tt.handler(s))
 			t.Cleanup(hs.Close)
 			t.Cleanup(hs.CloseClientConnections)
-			c := startPeerClient(t, program, hs.URL+tt.path, tt.ask)
+			c := startPeerClient(t, program, tt.ask, append(tt.args, hs.URL+tt.path)...)
 			if got := c.ProtocolVersion(); got != tt.want {
 				t.Fatalf("negotiated %q, want %q", got, tt.want)
 			}
@@ -73,14 +76,14 @@ type peerClient struct {
 	notifications chan mcp.JSONRPCNotification
 }
 
-func startPeerClient(t *testing.T, program, url, version string) *peerClient {
+func startPeerClient(t *testing.T, program, version string, args ...string) *peerClient {
 	t.Helper()
 	command := func(ctx context.Context, name string, _, args []string) (*exec.Cmd, error) {
 		cmd := exec.CommandContext(ctx, name, args...)
 		cmd.Env = peerEnviron(t)
 		return cmd, nil
 	}
-	stdio := transport.NewStdioWithOptions(program, nil, []string{url},
+	stdio := transport.NewStdioWithOptions(program, nil, args,
 		transport.WithCommandFunc(command), transport.WithCommandStderrWriter(t.Output()))
 	c := &peerClient{
 		Client: client.NewClient(stdio, client.WithProtocolVersion(version), client.WithSamplingHandler(peerPerson{}),

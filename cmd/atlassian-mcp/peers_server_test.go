@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -122,6 +123,20 @@ func (s *peerServer) streamable() http.Handler {
 	// Without an event store it loses what a tool says along the way.
 	return server.NewStreamableHTTPServer(s.MCPServer, server.WithEventStore(server.NewInMemoryEventStore()),
 		server.WithStreamableHTTPLogger(slog.New(slog.DiscardHandler)))
+}
+
+// modernOnly serves it as a server does that knows nothing before 2026-07-28.
+func (s *peerServer) modernOnly() http.Handler {
+	next := s.streamable()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get(mcp.HeaderProtocolVersion) != mcp.ProtocolVersion20260728 {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusBadRequest)
+			io.WriteString(w, `{"jsonrpc":"2.0","id":null,"error":{"code":-32022,"message":"Unsupported protocol version","data":{"supported":["2026-07-28"]}}}`)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (s *peerServer) sse() http.Handler {

@@ -206,7 +206,7 @@ func (f *relayFlags) configOver(cmd *cobra.Command, server *connection, log *slo
 		Log:          log,
 	}
 	f.site.limit(&cfg, server)
-	if err := f.compatRelay.apply(&cfg.Remote); err != nil {
+	if err := f.compatRelay.apply(&cfg); err != nil {
 		return relay.Config{}, nil, err
 	}
 	if !f.noAdvice {

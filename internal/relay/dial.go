@@ -88,7 +88,7 @@ func (r *relay) dial(quiet bool) {
 	r.dialing, r.retryAt, r.fresh = d, time.Time{}, false
 	r.dials.Go(func() {
 		o := opening{dialing: d}
-		o.conn, o.err = remote.Dial(ctx, cfg, first.Message)
+		o.conn, o.err = r.cfg.Dial(ctx, cfg, first.Message)
 		if o.err == nil && opens(first.Message) {
 			early, _ := o.conn.Receive(ctx) // at least the answer is there
 			o.early = slices.Clone(early)

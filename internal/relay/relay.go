@@ -31,7 +31,8 @@ import (
 // A Config says what to relay to.
 type Config struct {
 	Remote remote.Config
-	Report func(error) // told of each failure to open a session, for the person at the terminal; nil means nobody
+	Dial   func(context.Context, remote.Config, jsonrpc.Message) (remote.Conn, error) // opens a session, as [remote.Dial] does, which nil means
+	Report func(error)                                                                // told of each failure to open a session, for the person at the terminal; nil means nobody
 
 	Started      time.Time                             // when the host began to wait for the answer to initialize; zero means when Run is called
 	Recall       func(context.Context) Memory          // returns what was remembered of the server; it may take its time; nil means nothing
@@ -86,6 +87,9 @@ const (
 // no host but a pipe that ends where it has no more to say: it gets its answers for a minute. When Run returns, the session is over, and nothing of it is left
 // but the goroutine that reads in: nothing can interrupt a read of standard input, and the process is about to end.
 func Run(ctx context.Context, in io.Reader, out io.Writer, cfg Config) error {
+	if cfg.Dial == nil {
+		cfg.Dial = remote.Dial
+	}
 	if cfg.Report == nil {
 		cfg.Report = func(error) {}
 	}

@@ -94,6 +94,7 @@ var faultKinds = []faultKind{
 	{Fault: Fault{"five-nodes", "", "Jira searches answer five issues and no way to the rest, as v1 in mid-2026"}},
 	{Fault: Fault{"huge-page", "[MIB]", "the body of every Confluence page has MIB (8) mebibytes"}, unset: "8", min: 1, max: 256},
 	{Fault: Fault{"structured-array", "", "tool results have a structuredContent that is an array, which MCP forbids"}},
+	{Fault: Fault{"modern-only", "", "/mcp speaks 2026-07-28 alone: no initialize, no sessions"}},
 }
 
 // faults are those of a server. The zero value has none.

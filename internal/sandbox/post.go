@@ -123,7 +123,7 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, p peer) {
 	for _, m := range messages {
 		s.record.message(m.Method)
 	}
-	if p.endpoint.modern && len(messages) == 1 && isModern(r, messages[0]) {
+	if p.endpoint.modern && len(messages) == 1 && (isModern(r, messages[0]) || s.faults.on("modern-only")) {
 		s.serveModern(w, r, p, messages[0])
 		return
 	}
