@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestSignInBrowser signs in with Chromium: through a page of the authorization server that sends the browser back by itself, to the page
@@ -149,7 +150,7 @@ func (c colorScheme) check(t *testing.T, screenshot string) {
 func showIn(t *testing.T, chromium, page string, scheme colorScheme, screenshot string) string {
 	var stderr bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(),
+		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--user-data-dir="+profileDir(t),
 		"--window-size=800,600", "--blink-settings=preferredColorScheme="+scheme.setting,
 		"--virtual-time-budget=10000", "--dump-dom", "--screenshot="+screenshot, page)
 	cmd.Stderr = &stderr
@@ -158,4 +159,18 @@ func showIn(t *testing.T, chromium, page string, scheme colorScheme, screenshot 
 		t.Errorf("chromium: %v\n%s", err, &stderr)
 	}
 	return string(dom)
+}
+
+// profileDir returns a directory for a Chromium, some of whose processes write into it a moment longer than it lives.
+func profileDir(t *testing.T) string {
+	dir, err := os.MkdirTemp("", "chromium-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for end := time.Now().Add(time.Minute); os.RemoveAll(dir) != nil && time.Now().Before(end); {
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+	return dir
 }

@@ -39,11 +39,25 @@ func chromium(t *testing.T) string {
 	return path
 }
 
+// profileDir returns a directory for a Chromium, some of whose processes write into it a moment longer than it lives.
+func profileDir(t *testing.T) string {
+	dir, err := os.MkdirTemp("", "chromium-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for end := time.Now().Add(patience); os.RemoveAll(dir) != nil && time.Now().Before(end); {
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+	return dir
+}
+
 func openTab(t *testing.T) *tab {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), chromium(t), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync",
-		"--user-data-dir="+t.TempDir(), "--remote-debugging-pipe")
+		"--user-data-dir="+profileDir(t), "--remote-debugging-pipe")
 	theirs, ours, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
