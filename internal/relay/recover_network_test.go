@@ -108,8 +108,8 @@ func (g *gate) reset() {
 // deafen makes all present connections half-open.
 func (g *gate) deafen() { g.each(func(c *gateConn) { c.deaf.Store(true) }) }
 
-// throughGate runs a relay to s, over HTTP/2 or HTTP/1.1, behind a gate.
-func throughGate(t *testing.T, s *server, http2 bool) (*gate, *client) {
+// throughGate runs a relay to s, over HTTP/2 or HTTP/1.1, behind a gate. An HTTP/2 connection is given up when a ping takes longer than ping; 0 is none.
+func throughGate(t *testing.T, s *server, http2 bool, ping time.Duration) (*gate, *client) {
 	t.Helper()
 	listener := httptest.NewUnstartedServer(s)
 	listener.EnableHTTP2 = http2
@@ -128,7 +128,7 @@ func throughGate(t *testing.T, s *server, http2 bool) (*gate, *client) {
 	transport := listener.Client().Transport.(*http.Transport).Clone()
 	transport.DialContext = remote.Watch(new(net.Dialer).DialContext)
 	transport.ForceAttemptHTTP2 = http2
-	transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: 100 * time.Millisecond, PingTimeout: 100 * time.Millisecond}
+	transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: ping, PingTimeout: ping}
 	pool := remote.NewPool(transport)
 	t.Cleanup(pool.CloseIdleConnections)
 	c := start(t, relay.Config{Remote: remote.Config{URL: to, Do: remote.NewClient(pool).Do, Fresh: pool.Fresh}})
@@ -170,7 +170,7 @@ func TestRecoverReset(t *testing.T) {
 		t.Run(fmt.Sprintf("http2=%t", http2), func(t *testing.T) {
 			var counts sync.Map
 			s := newServer(t, script{"tools/call": counted(&counts), "hang": hang, "GET": listening("id: 1\nretry: 1\nevent: other\ndata: x\n\n")})
-			g, c := throughGate(t, s, http2)
+			g, c := throughGate(t, s, http2, 0)
 			const rounds = 5
 			for round := range rounds {
 				id := round * 100
@@ -215,7 +215,7 @@ func TestRecoverReset(t *testing.T) {
 // and what comes later doesn't notice.
 func TestRecoverHalfOpen(t *testing.T) {
 	s := newServer(t, script{"hang": hang, "GET": listening("id: 1\n\n")})
-	g, c := throughGate(t, s, true)
+	g, c := throughGate(t, s, true, 2*time.Second) // a busy machine takes its time to answer a ping
 	await(t, "the stream is open", s.streaming)
 	c.write(call(1, "hang"))
 	await(t, "the call reaches the server", func() bool { return len(s.requests("hang")) == 1 })
@@ -245,7 +245,7 @@ func TestRecoverGoAway(t *testing.T) {
 		}
 		counted(&counts)(s, w, r)
 	}})
-	_, c := throughGate(t, s, true)
+	_, c := throughGate(t, s, true, 0)
 	const calls = 200
 	want := make([]string, calls)
 	for i := range want {
