@@ -94,7 +94,7 @@ anywhere; when the browser can't reach this machine in the end, paste the addres
 it shows then.`,
 		Example: `  atlassian-mcp login
   atlassian-mcp login authv2 --profile work
-  atlassian-mcp login --api-token < token.txt`,
+  ATLASSIAN_EMAIL=ada@example.com atlassian-mcp login --api-token < token.txt`,
 		RunE: f.login,
 
 		DisableFlagsInUseLine: true,
@@ -190,6 +190,9 @@ func (f *accountFlags) keepToken(cmd *cobra.Command, cfg auth.Config) error {
 		return err
 	}
 	noteFiles(cfg.Store, sayer(cmd.ErrOrStderr()))
+	if t.Email == "" {
+		io.WriteString(cmd.ErrOrStderr(), hintLine("it is kept as that of a service account; for one of your own set "+emailEnv+" to your address, and keep it again"))
+	}
 	return nil
 }
 

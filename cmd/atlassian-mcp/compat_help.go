@@ -119,6 +119,8 @@ func misplaced(flag string) string {
 		return fmt.Sprintf("-%s is for npx: remove it, and \"mcp-remote\" too", flag)
 	case "clean":
 		return "'atlassian-mcp logout' forgets the sign-in"
+	case "port":
+		return "did you mean --callback-port?"
 	}
 	return ""
 }

@@ -104,8 +104,8 @@ site of its own.
 
 An API token of Atlassian's takes the place of a sign-in. Put it into ATLASSIAN_API_TOKEN,
 and the email address of its account into ATLASSIAN_EMAIL; the token of a service account
-goes without. Or keep it with "login --api-token", which reads it from the terminal or from
-standard input. It is sent to https://*.atlassian.com and to this machine only, and ignored
+goes without. Or keep it with "login --api-token", which asks for both in the terminal, or
+reads the token alone from standard input. It is sent to https://*.atlassian.com and to this machine only, and ignored
 elsewhere with a warning. With one, nobody is ever asked to sign in: a token that is refused
 is an error. What is in the environment counts first, and then the last of login and login
 --api-token; a relay that runs already goes on with what it began with.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -221,6 +223,12 @@ func (f *doctorFlags) explainMessage(cmd *cobra.Command, args []string) error {
 	}
 	url, _ := atlassian.Endpoint(server)
 	r, ok := atlassian.Explain(url, 0, f.explain)
+	for _, status := range []int{http.StatusForbidden, http.StatusTooManyRequests} {
+		// The page of a proxy has words that only mean something with its status; where the words are missing, the status itself has to be in the message.
+		if !ok && (status == http.StatusForbidden || strings.Contains(f.explain, strconv.Itoa(status))) {
+			r, ok = atlassian.Explain(url, status, f.explain)
+		}
+	}
 	if f.json {
 		return printJSON(cmd.OutOrStdout(), struct {
 			Known  bool   `json:"known"`

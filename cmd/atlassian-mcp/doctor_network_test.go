@@ -246,6 +246,9 @@ func TestDoctorExplain(t *testing.T) {
 		"Your organization admin must authorize access from a domain to this site": "admin.atlassian.com, Rovo, Rovo MCP server, Domains",
 		"Your site admin must authorize this app":                                  "admin.atlassian.com, Apps, the site, Connected apps",
 		"Your organization admin must authorize access from this redirect URL":     "http://127.0.0.1:*/**",
+		"error code: 1010":               "User-Agent",
+		"429 Too Many Requests":          "fewer calls",
+		"redirect_uri is not registered": "to register anew",
 	} {
 		stdout, stderr, status := u.run("doctor", "--explain", message)
 		if status != exitOK || stderr != "" || !strings.Contains(stdout, want) {

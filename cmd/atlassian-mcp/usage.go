@@ -43,6 +43,8 @@ func flagError(cmd *cobra.Command, err error) error {
 		})
 		if advice := misplaced(unknown.GetSpecifiedName()); advice != "" {
 			usage.advice = advice
+		} else if cmd.Name() == "install" && cmd.Root().Flags().Lookup(unknown.GetSpecifiedName()) != nil {
+			usage.advice = fmt.Sprintf("put flags of the entry after --, as in 'atlassian-mcp install CLIENT -- --%s ...'", unknown.GetSpecifiedName())
 		} else if name := closest(unknown.GetSpecifiedName(), names); name != "" {
 			usage.advice = fmt.Sprintf("did you mean --%s?", name)
 		}

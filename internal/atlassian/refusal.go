@@ -60,7 +60,7 @@ func refusals() []Refusal {
 			Name:   "redirect-refused",
 			Cause:  "the sign-in page came back to another address than the one that was registered",
 			Advice: "Run 'atlassian-mcp logout' and 'atlassian-mcp login' to register anew; leave --callback-port out, or keep it the same.",
-			texts:  []string{"redirect_uri is not registered for client", "Incorrect request parameters"},
+			texts:  []string{"redirect_uri is not registered", "Incorrect request parameters"},
 		},
 		{
 			Name:   "client-unknown",

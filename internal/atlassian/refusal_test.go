@@ -1,6 +1,9 @@
 package atlassian
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -45,6 +48,20 @@ func TestExplain(t *testing.T) {
 		r, ok := Explain(tt.url, tt.status, tt.text)
 		if r.Name != tt.want || ok != (tt.want != "") {
 			t.Errorf("Explain(%q, %d, %q) = %q, %t; want %q", tt.url, tt.status, tt.text, r.Name, ok, tt.want)
+		}
+	}
+}
+
+// TestReadme checks that whoever looks in README for what Atlassian has said finds it there.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := plainly(string(readme))
+	for _, r := range refusals() {
+		if len(r.texts) > 0 && !slices.ContainsFunc(r.texts, func(s string) bool { return strings.Contains(text, plainly(s)) }) {
+			t.Errorf("README has none of %q", r.texts)
 		}
 	}
 }
