@@ -410,6 +410,9 @@ func (f *installFlags) rivals(cmd *cobra.Command, t ide.Target, entry ide.Entry)
 	}
 	var names []string
 	for _, s := range servers {
+		if s.Ours(entry.Command) && s.Name == entry.Name {
+			f.lost(cmd, s, entry)
+		}
 		if s.Ours(entry.Command) || !s.Atlassian() && s.Name != entry.Name {
 			continue
 		}
@@ -429,10 +432,23 @@ func (f *installFlags) rivals(cmd *cobra.Command, t ide.Target, entry ide.Entry)
 			io.WriteString(cmd.ErrOrStderr(), hintLine(advice))
 		}
 		if replace {
+			f.lost(cmd, s, entry)
 			names = append(names, s.Name)
 		}
 	}
 	return names, nil
+}
+
+// lost says what s sets and entry, which comes in its place, does not.
+func (f *installFlags) lost(cmd *cobra.Command, s ide.Server, entry ide.Entry) {
+	lost := slices.DeleteFunc(s.Settings(), func(name string) bool {
+		_, kept := entry.Env[name]
+		return kept || slices.ContainsFunc(entry.Args, func(arg string) bool { return arg == name || strings.HasPrefix(arg, name+"=") })
+	})
+	if len(lost) > 0 {
+		advice := fmt.Sprintf("%q had %s, which the new entry has not: flags for it go after --", s.Name, strings.Join(slices.Compact(lost), ", "))
+		io.WriteString(cmd.ErrOrStderr(), hintLine(advice))
+	}
 }
 
 // carryOut makes the change, or shows it, and says with now how things are after it, or with already how they were.

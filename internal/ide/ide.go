@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -55,6 +56,7 @@ type Server struct {
 	Name string
 	argv []string // of a local server
 	url  string   // of a remote server
+	more []string // names of headers and variables
 }
 
 // Ours reports whether s runs program, which is the path of ours, or a program of its name elsewhere.
@@ -96,6 +98,16 @@ func (s Server) String() string {
 	return baseName(s.argv[0])
 }
 
+// Settings returns the names of what s sets besides the server: flags, headers and variables. Their values may be secrets.
+func (s Server) Settings() (names []string) {
+	for i, arg := range s.argv {
+		if name, _, _ := strings.Cut(arg, "="); strings.HasPrefix(name, "--") && i > 0 {
+			names = append(names, name)
+		}
+	}
+	return append(names, s.more...)
+}
+
 // newServer returns what the members of an entry say, whichever client it is for.
 func newServer(name string, members map[string]any) Server {
 	s := Server{Name: name}
@@ -113,6 +125,11 @@ func newServer(name string, members map[string]any) Server {
 			s.url = text
 		}
 	}
+	for _, member := range []string{"headers", "env", "environment"} {
+		values, _ := members[member].(map[string]any)
+		s.more = slices.AppendSeq(s.more, maps.Keys(values))
+	}
+	slices.Sort(s.more)
 	return s
 }
 
