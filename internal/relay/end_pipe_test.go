@@ -83,6 +83,32 @@ func TestEndPipe(t *testing.T) {
 	}
 }
 
+// TestEndUnanswered pipes initialize alone, as people do who try a server out, to one that does not answer before the process must end.
+func TestEndUnanswered(t *testing.T) {
+	for name, script := range map[string]script{"silent": {"initialize": hang}, "unreachable": {"initialize": broken}} {
+		for end, lines := range map[string][]string{"": {initialize}, ", initialized": {initialize, initialized}} {
+			bubble(t, name+end, func(t *testing.T) {
+				s := newServer(t, script)
+				c := start(t, s.config())
+				c.write(lines...)
+				synctest.Wait()
+				c.in.Close()
+				began := time.Now()
+				if name == "silent" {
+					c.wantGuess("2025-06-18")
+				} else {
+					c.wantError("0", -31000, "")
+				}
+				<-c.done
+				if took := time.Since(began); took > 1600*time.Millisecond || c.err != nil {
+					t.Errorf("relay ended after %v with %v", took, c.err)
+				}
+				c.quiet()
+			})
+		}
+	}
+}
+
 // TestEndOrphaned leaves the input open, but there is nobody who would write to it.
 func TestEndOrphaned(t *testing.T) {
 	for name, script := range map[string]script{"idle": nil, "slow call": {"x": slowly(time.Second, answer(`{}`))}, "hopeless call": {"x": hang}} {

@@ -43,7 +43,6 @@ func TestEndInput(t *testing.T) {
 		{"listening", script{"GET": listening("")}, []string{initialize, initialized}, []string{welcomed}, 0},
 		{"dialing", script{"initialize": slowly(time.Second, session("s1"))}, []string{initialize}, []string{welcomed}, time.Second},
 		{"dialing, more to do", script{"initialize": slowly(time.Second, session("s1"))}, []string{initialize, initialized, call(1, "x")}, []string{welcomed, result(1, `{}`)}, time.Second},
-		{"dialing, hopeless", script{"initialize": hang}, []string{initialize}, nil, 1600 * time.Millisecond},
 		{"dialing, refused", script{"initialize": slowly(time.Second, body(`{"jsonrpc":"2.0","id":0,"error":{"code":1,"message":"no"}}`))}, []string{initialize}, []string{`{"jsonrpc":"2.0","id":0,"error":{"code":1,"message":"no"}}`}, time.Second},
 		{"call", script{"x": slowly(time.Second, answer(`{}`))}, []string{initialize, initialized, call(1, "x"), call(2, "y")}, []string{welcomed, result(2, `{}`), result(1, `{}`)}, time.Second},
 		{"hopeless call", script{"x": hang}, []string{initialize, initialized, call(1, "x")}, []string{welcomed}, 1600 * time.Millisecond},

@@ -310,10 +310,13 @@ func (r *relay) expire(now time.Time) {
 	r.leaveOff()
 }
 
-// end takes the end of the input. Nothing that takes longer is worth waiting for.
-func (r *relay) end() {
+// end takes the end of the input. Nothing that takes longer than until last is worth waiting for, and then initialize at least can still be answered.
+func (r *relay) end(last time.Time) {
 	r.ended, r.retryAt = true, time.Time{}
 	r.hand.recalling = false
+	if r.unanswered() && last.Before(r.hand.deadline) {
+		r.hand.deadline = last
+	}
 	r.endSignIn()
 	if r.leaveOff() || r.conn != nil || r.dialing != nil {
 		return

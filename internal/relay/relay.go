@@ -203,7 +203,7 @@ func (r *relay) loop(lines <-chan line) (grace time.Duration) {
 	orphaned := r.cfg.Orphaned
 	end := func(limit time.Duration) {
 		lines, deadline, ended = nil, time.Now().Add(limit), time.After(limit)
-		r.end()
+		r.end(deadline.Add(-writeGrace))
 	}
 	alarm := time.NewTimer(time.Hour)
 	defer alarm.Stop()
