@@ -47,6 +47,9 @@ func (e Env) linksTo(program string) (links []string) {
 		formula, _, _ := strings.Cut(rest, "/")
 		links = append(links, prefix+"/bin/"+name, prefix+"/opt/"+formula+"/bin/"+name)
 	}
+	if prefix, _, ok := strings.Cut(slash, "/Caskroom/"); ok { // Homebrew's casks: PREFIX/Caskroom/CASK/VERSION/NAME
+		links = append(links, prefix+"/bin/"+name)
+	}
 	if prefix, _, ok := strings.Cut(slash, "/lib/node_modules/"); ok { // npm -g: PREFIX/bin/NAME, which may be a script and so another file
 		links = append(links, prefix+"/bin/"+name)
 	}
@@ -64,7 +67,7 @@ func (e Env) linksTo(program string) (links []string) {
 // versioned reports whether a package manager will remove the directory of a program with its next version.
 func versioned(program string) bool {
 	slash := filepath.ToSlash(program)
-	for _, dir := range []string{"/Cellar/", "/nix/store/", "/.pnpm/", "/scoop/apps/"} {
+	for _, dir := range []string{"/Cellar/", "/Caskroom/", "/nix/store/", "/.pnpm/", "/scoop/apps/"} {
 		if strings.Contains(slash, dir) && !strings.Contains(slash, "/current/") {
 			return true
 		}

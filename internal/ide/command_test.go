@@ -25,6 +25,12 @@ func TestCommand(t *testing.T) {
 			want:  "brew/bin/atlassian-mcp",
 		},
 		{
+			how: "Homebrew's cask, with its Caskroom on PATH", program: "brew/Caskroom/atlassian-mcp/1.2.3/atlassian-mcp",
+			links:  map[string]string{"brew/bin/atlassian-mcp": "../Caskroom/atlassian-mcp/1.2.3/atlassian-mcp"},
+			onPath: "brew/Caskroom/atlassian-mcp/1.2.3/atlassian-mcp",
+			want:   "brew/bin/atlassian-mcp",
+		},
+		{
 			how: "Homebrew, unlinked", program: "brew/Cellar/atlassian-mcp/1.2.3/bin/atlassian-mcp",
 			links: map[string]string{"brew/opt/atlassian-mcp": "../Cellar/atlassian-mcp/1.2.3"},
 			want:  "brew/opt/atlassian-mcp/bin/atlassian-mcp",
