@@ -187,6 +187,7 @@ func (r *relay) aboutSignIn(m jsonrpc.Message) bool {
 		r.answerInBatch(toolResult(m, "The user is signed in already.", false))
 		return true
 	}
+	p.offered.Store(true) // or the client knows of it from before
 	a := &ask{m: m, until: time.Now().Add(askTimeout)}
 	p.asking = append(p.asking, a)
 	r.tell(a)

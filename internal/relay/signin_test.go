@@ -218,6 +218,8 @@ func TestSignInTool(t *testing.T) {
 		p.signIn()
 		c.wantText(1, false, "is signed in")
 		c.wantAll(changed("tools"), changed("prompts"))
+		c.write(callSignIn(2, "")) // as it was told to if nobody had signed in
+		c.wantText(2, false, "is signed in already")
 		c.end()
 		s.count("tools/call", 0)
 		if p.opened != 1 {
