@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/atlassian"
@@ -53,7 +52,7 @@ func (a *adviser) hint(err error) string {
 	if status, ok := errors.AsType[*remote.StatusError](err); ok {
 		if r, ok := atlassian.Explain(a.server.String(), status.Status, status.Body); ok {
 			a.tell(r)
-			return r.Cause + ": " + strings.TrimSuffix(r.Advice, ".")
+			return r.Cause + ": " + clause(r.Advice)
 		}
 	}
 	return hint(err)
@@ -62,7 +61,7 @@ func (a *adviser) hint(err error) string {
 // tell tells the person of a refusal, unless they know it.
 func (a *adviser) tell(r atlassian.Refusal) {
 	if _, known := a.told.LoadOrStore(r.Name, true); !known {
-		io.WriteString(a.person, hintLine(r.Cause+": "+strings.TrimSuffix(r.Advice, ".")))
+		io.WriteString(a.person, hintLine(r.Cause+": "+clause(r.Advice)))
 	}
 }
 
