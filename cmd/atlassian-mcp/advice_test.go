@@ -66,7 +66,7 @@ func TestAdviceRelayed(t *testing.T) {
 		{"api-token-disabled", "Rovo MCP server, Authentication", "does not allow API tokens"},
 		{"connection-settings", "settings of the Rovo MCP server", "forbids the connection"},
 		{"trouble", "grant the site and the product", "lacks a scope"},
-		{"verify-access", "is being renewed", "has expired at Atlassian"},
+		{"verify-access", "Call the tool again", "has expired at Atlassian"},
 		{"rate-limit=7", "fewer calls at a time", "too many calls"},
 	}
 	for _, tt := range tests {

@@ -46,6 +46,7 @@ func (f *relayFlags) openClient(cmd *cobra.Command, args []string, line *statusL
 		return nil, func() {}, err
 	}
 	cfg.Remote.Waiting = nil
+	cfg.Remote.Stale = nil // this session ends before a new one could help
 	line.show("connecting to " + cfg.Remote.URL.Host)
 	if c, err = dial(cmd.Context(), cfg.Remote); err == nil {
 		c.policy, c.site, c.locate = cfg.Tools, cfg.Site, cfg.Locate

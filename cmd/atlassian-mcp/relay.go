@@ -223,7 +223,9 @@ func (f *relayFlags) configOver(cmd *cobra.Command, server *connection, log *slo
 	}
 	cfg.Remote.Do = withoutURL(user.Do)
 	cfg.Remote.Waiting = auth.Interactive
-	cfg.Remote.Stale, cfg.Remote.Renew = stale(server.url), user.refresh
+	if signIn.Authorization == "" {
+		cfg.Remote.Stale, cfg.Remote.Renew = stale(server.url), user.refresh
+	}
 	if !signIn.ClientCredentials && signIn.Authorization == "" {
 		cfg.SignIn = user.person()
 	}

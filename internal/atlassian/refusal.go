@@ -83,7 +83,7 @@ func refusals() []Refusal {
 		{
 			Name:   "sign-in-expired",
 			Cause:  "the sign-in behind this session has expired at Atlassian, although the session goes on",
-			Advice: "The sign-in is being renewed: call the tool again in a few seconds, and if that does not help run 'atlassian-mcp login'.",
+			Advice: "Call the tool again in a few seconds; if that does not help, run 'atlassian-mcp login', or create a new API token if that is what you use.",
 			Stale:  true,
 			texts:  []string{`Authentication failed: {"code":401`, "accessibleResources.filter is not a function", "couldn't verify your access"},
 		},

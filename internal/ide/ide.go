@@ -199,6 +199,8 @@ func (t Target) Install(e Entry, replace []string) (Change, error) {
 			change.remove(t, s.Name)
 		case s.Name == e.Name && !replaced[s.Name] && !s.Ours(e.Command):
 			return change, &ConflictError{t.File, s}
+		case s.Name == e.Name && s.Ours(e.Command):
+			change.edited = true
 		}
 	}
 	members := t.shape(e)

@@ -18,11 +18,12 @@ type Change struct {
 	File     string     // that is changed, behind symbolic links
 	Before   []byte     // what is in it, nil if it isn't there
 	After    []byte     // what will be, nil if it is to go
-	Backup   string     // where Apply keeps Before, if there was a file
+	Backup   string     // where Apply keeps Before, if there was a file; it stays when Install changes our own entry
 	Commands [][]string // programs that Apply runs, with arguments, in place of writing the file
 	Manual   string     // what people have to do themselves, since we can't edit the file; else empty
 
 	restores bool // After is Backup
+	edited   bool // Before has our entry, which Install changes
 	shared   bool // by all who work on a repository
 }
 
@@ -72,7 +73,7 @@ func (c Change) Apply(ctx context.Context) error {
 			return fmt.Errorf("%s is read-only", c.File)
 		}
 	}
-	if c.Before != nil && !c.restores {
+	if _, err := os.Stat(c.Backup); c.Before != nil && !c.restores && !(c.edited && err == nil) {
 		if err := writeFile(c.Backup, c.Before, mode); err != nil {
 			return err
 		}

@@ -156,6 +156,24 @@ func TestUninstallLater(t *testing.T) {
 }
 
 // TestDiff checks what is shown of a change.
+// TestBackupIsOfTheFirst checks that what people had before we came is kept, however often our entry changes.
+func TestBackupIsOfTheFirst(t *testing.T) {
+	const original = `{"mcpServers": {"other": {"command": "x"}}}`
+	target := target(t, "cursor", []byte(original))
+	for _, args := range [][]string{nil, {"v2"}, {"v2", "--profile", "work"}} {
+		change, err := target.Install(Entry{Name: "atlassian", Command: "/bin/atlassian-mcp", Args: args}, nil)
+		apply(t, change, err)
+		if kept := string(read(t, change.Backup)); kept != original {
+			t.Errorf("with %q the backup is %q", args, kept)
+		}
+	}
+	change, err := target.Uninstall("atlassian", "/bin/atlassian-mcp")
+	apply(t, change, err)
+	if got := string(read(t, target.File)); got != original {
+		t.Errorf("in the end there is %q", got)
+	}
+}
+
 func TestDiff(t *testing.T) {
 	c := Change{File: "f", Before: []byte("1\n2\n3\n4\n5\n6\n7\n8"), After: []byte("1\n2\n3\n4\nfive\n6\n7\n8")}
 	const want = "--- f\n+++ f\n@@ -2,7 +2,7 @@\n 2\n 3\n 4\n-5\n+five\n 6\n 7\n 8\n\\ No newline at end of file\n"
