@@ -97,10 +97,10 @@ func (s *slowServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func startSlow(t *testing.T) (*slowServer, string) {
+func startSlow(t *testing.T, hold chan struct{}) (*slowServer, string) {
 	t.Helper()
 	s := &slowServer{scripted: newScripted(`{"name":"do","description":"Does what takes its time, with a description that is longer than the terminal is wide.","inputSchema":{"type":"object"}}`, nil),
-		cancelled: make(chan string, 1), release: make(chan struct{}, 1)}
+		cancelled: make(chan string, 1), release: make(chan struct{}, 1), hold: hold}
 	srv := httptest.NewServer(s)
 	t.Cleanup(srv.Close)
 	return s, srv.URL + "/mcp"
@@ -108,7 +108,7 @@ func startSlow(t *testing.T) (*slowServer, string) {
 
 // TestCallProgress shows the progress of a tool on a terminal, and what it returns without what moves the cursor.
 func TestCallProgress(t *testing.T) {
-	s, address := startSlow(t)
+	s, address := startSlow(t, nil)
 	t.Setenv("TERM", "xterm")
 	p := sitDown(t, "call", "do", "--server", address)
 	p.sees("calling do: 2 of 5 half [31m way")
@@ -124,7 +124,7 @@ func TestCallProgress(t *testing.T) {
 
 // TestCallInterrupt stops a call by Ctrl-C: the server is told.
 func TestCallInterrupt(t *testing.T) {
-	s, address := startSlow(t)
+	s, address := startSlow(t, nil)
 	t.Setenv("TERM", "xterm")
 	p := sitDown(t, "call", "do", "--server", address)
 	p.sees("2 of 5")
@@ -138,14 +138,14 @@ func TestCallInterrupt(t *testing.T) {
 
 // TestTableFits cuts tables to the width of the terminal.
 func TestTableFits(t *testing.T) {
-	s, address := startSlow(t)
-	s.hold = make(chan struct{})
+	hold := make(chan struct{})
+	_, address := startSlow(t, hold)
 	p := sitDown(t, "tools", address)
 	size := &unix.Winsize{Row: 24, Col: 40}
 	if err := unix.IoctlSetWinsize(int(p.tty.Fd()), unix.TIOCSWINSZ, size); err != nil {
 		t.Fatal(err)
 	}
-	close(s.hold)
+	close(hold)
 	p.sees("do  writes  ")
 	if line := p.sees("\r\n"); line != "Does what takes its time, w…" && line != "Does what takes its time…" {
 		t.Errorf("line %q", line)

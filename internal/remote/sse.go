@@ -184,9 +184,18 @@ func (s *sse) passed(e event) {
 	}
 }
 
-// lose answers what was sent on a stream that has broken, and has a new one opened.
+// lose has a new stream opened in place of one that has broken, and answers what was sent on that.
 func (s *sse) lose(stream *eventStream, cause error) {
 	lost := &lostError{cause}
+	s.streamMu.Lock()
+	if s.stream == stream {
+		s.stream, s.trouble = nil, lost // before anybody hears of it, and sends something that would be lost as well
+		if s.ctx.Err() == nil {
+			s.tasks.Go(s.reconnect)
+		}
+	}
+	s.streamMu.Unlock()
+
 	s.mu.Lock()
 	var calls []*call
 	for _, open := range s.open {
@@ -200,16 +209,7 @@ func (s *sse) lose(stream *eventStream, cause error) {
 	for _, call := range calls {
 		s.fail(call, lost)
 	}
-
 	s.unask(func(asker any) bool { return asker == stream })
-	s.streamMu.Lock()
-	defer s.streamMu.Unlock()
-	if s.stream == stream {
-		s.stream, s.trouble = nil, lost
-		if s.ctx.Err() == nil {
-			s.tasks.Go(s.reconnect)
-		}
-	}
 }
 
 // reconnect opens streams until one works.
