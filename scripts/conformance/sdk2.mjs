@@ -7,6 +7,7 @@ import { getDefaultEnvironment, StdioClientTransport } from '@modelcontextprotoc
 // of a class that it doesn't know.
 export class Transport extends StdioClientTransport {}
 export const environment = getDefaultEnvironment();
+export const pinned = true;
 
 export function newClient(info, capabilities, { elicit, listChanged }) {
   const client = new Client(info, { capabilities, versionNegotiation: { mode: { pin: '2026-07-28' } } });

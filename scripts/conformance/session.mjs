@@ -1,6 +1,7 @@
 // A session of an official TypeScript SDK's client with the program over stdio.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,6 +15,8 @@ export class Session {
   #wake = () => {};
 
   constructor(sdk, program) {
+    this.program = program;
+    this.pinned = sdk.pinned;
     this.client = sdk.newClient(info, capabilities, this);
     this.transport = new sdk.Transport({ ...program, stderr: 'inherit' });
     this.browserLog = program.env.CONFORMANCE_BROWSER_LOG;
@@ -38,6 +41,25 @@ export class Session {
     this.#changes++;
     this.#wake();
   };
+
+  // login has the program sign in beforehand if the client pins 2026-07-28: such a client has nothing else to say when server/discover is
+  // not answered in time, and the program has no client wait for a person with that. Any other first request waits.
+  async login() {
+    if (!this.pinned) {
+      return;
+    }
+    const { command, args, env } = this.program;
+    const first = spawn(command, args, { env, stdio: ['pipe', 'pipe', 'inherit'] });
+    const _meta = {
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientInfo': info,
+      'io.modelcontextprotocol/clientCapabilities': capabilities,
+    };
+    first.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list', params: { _meta } })}\n`);
+    await once(first.stdout, 'data');
+    first.stdin.end();
+    await once(first, 'exit');
+  }
 
   async connect() {
     await this.client.connect(this.transport);
