@@ -137,7 +137,7 @@ func TestHandshakeKnown(t *testing.T) {
 		}
 
 		// Of another version it has not answered anything.
-		s.script["initialize"] = hang
+		s = newServer(t, script{"initialize": hang})
 		c = start(t, m.config(s.config()))
 		began = time.Now()
 		c.write(strings.Replace(initialize, "2025-06-18", "2025-11-25", 1))
