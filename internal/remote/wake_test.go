@@ -66,12 +66,16 @@ func (s *sleeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	sse := r.URL.Path != "/mcp"
 	if r.Method == http.MethodGet {
 		w.Header().Set("Content-Type", "text/event-stream")
+		said := make(chan string, 100)
+		s.mu.Lock()
+		s.said = said // not to be taken by an older stream, of whose end the server hasn't heard yet
+		s.mu.Unlock()
 		fmt.Fprintf(w, "event: endpoint\nid: %d\ndata: /post\n\n", n)
 		w.(http.Flusher).Flush()
 		for {
 			select {
-			case said := <-s.said:
-				fmt.Fprintf(w, "data: %s\n\n", said)
+			case text := <-said:
+				fmt.Fprintf(w, "data: %s\n\n", text)
 				w.(http.Flusher).Flush()
 			case <-r.Context().Done():
 				return
@@ -89,7 +93,7 @@ func (s *sleeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			if m.Method == "slow" {
 				<-s.finish
 			}
-			s.said <- answer
+			s.say(answer)
 		}()
 		return
 	}
@@ -107,7 +111,7 @@ func (s *sleeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // startSleeper opens a session. It must be ended by end.
 func startSleeper(t *testing.T, transport Transport, with ...func(*Config)) *sleeper {
-	s := &sleeper{t: t, finish: make(chan struct{}), conns: make(chan net.Conn), closed: make(chan struct{}), said: make(chan string), got: make(chan jsonrpc.Message, 100), count: make(map[string]int)}
+	s := &sleeper{t: t, finish: make(chan struct{}), conns: make(chan net.Conn), closed: make(chan struct{}), got: make(chan jsonrpc.Message, 100), count: make(map[string]int)}
 	server := &http.Server{Handler: s}
 	served := make(chan struct{})
 	go func() {
@@ -154,6 +158,13 @@ func startSleeper(t *testing.T, transport Transport, with ...func(*Config)) *sle
 	synctest.Wait()
 	<-s.got
 	return s
+}
+
+// say sends text on the newest stream.
+func (s *sleeper) say(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.said <- text
 }
 
 func (s *sleeper) send(id jsonrpc.ID, method string) {
@@ -217,7 +228,7 @@ func TestAwake(t *testing.T) {
 				if test.busy {
 					s.want("1")
 				}
-				s.said <- string(jsonrpc.NewRequest("", "n", []byte(`{}`)).Raw)
+				s.say(string(jsonrpc.NewRequest("", "n", []byte(`{}`)).Raw))
 				if m := <-s.got; m.Method != "n" {
 					t.Errorf("got %s", m.Raw)
 				}
