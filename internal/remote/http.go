@@ -119,8 +119,8 @@ func (t *transportOfClient) RoundTrip(req *http.Request) (*http.Response, error)
 	}
 	resp, err := t.limited(req)
 	switch {
-	case err != nil && strict && untouched(err):
-		err = &untouchedError{err}
+	case err != nil && strict:
+		err = untouched(err)
 	case err == nil && resp.ProtoMajor == 2 && !strict:
 		t.http2.Store(true)
 	}
@@ -150,22 +150,27 @@ func (t *transportOfClient) CloseIdleConnections() {
 }
 
 // An untouchedError says that a server of HTTP/2 has not looked at a request, so that it may be sent again (RFC 9113 §8.7).
-type untouchedError struct{ cause error }
+type untouchedError struct {
+	cause  error
+	ending bool // only because the connection was about to end (§6.8); another takes it
+}
 
 func (e *untouchedError) Error() string { return "server has refused to look at the request" }
 func (e *untouchedError) Unwrap() error { return e.cause }
 
-// untouched reports whether err, net/http's, is about such a request. net/http would repeat more than those, and for a minute, so it is given nothing to
-// repeat; why it would have done so is then in the text of its error, and nowhere else. If that text changes the request counts as lost.
-func untouched(err error) bool {
+// untouched returns err, net/http's, as an *untouchedError if it is about such a request. net/http would repeat more than those, and for a minute, so it
+// is given nothing to repeat; why it would have done so is then in the text of its error, and nowhere else. If that text changes the request counts as
+// lost.
+func untouched(err error) error {
 	text := err.Error()
-	switch {
-	case strings.Contains(text, "cannot retry err ["):
-		return strings.Contains(text, "graceful shutdown GOAWAY]") || strings.Contains(text, "REFUSED_STREAM")
-	case strings.Contains(text, "cannot rewind body"): // what is not repeatable is only rewound if its connection could not take it at all
-		return true
+	switch refused := strings.Contains(text, "cannot retry err ["); {
+	case refused && strings.Contains(text, "REFUSED_STREAM"):
+		return &untouchedError{cause: err}
+	case refused && strings.Contains(text, "graceful shutdown GOAWAY]"),
+		strings.Contains(text, "cannot rewind body"): // what is not repeatable is only rewound if its connection could not take it at all
+		return &untouchedError{err, true}
 	}
-	return false
+	return err
 }
 
 // do sends req within ctx. Its error does not name the URL, which may have a secret in its query.

@@ -152,13 +152,18 @@ func (s *streamable) postOnce(session *session, call *call) (*http.Response, err
 	return s.do(ctx, req)
 }
 
-// maxRefusals is how often a request may be sent again that the server has not looked at.
-const maxRefusals = 4
+const (
+	// maxRefusals is how often a request may be sent again that the server has refused to look at.
+	maxRefusals = 4
 
-// persist does post, which sends call, again while a server of HTTP/2 says that it has not looked at it, as it does when it is about to close the
-// connection.
+	// maxEndings is how often it may be sent again because its connection was about to end. Servers end theirs as a matter of course, after so
+	// many requests for one, and the more requests are under way the more of them meet that; with pace it is half a minute of nothing else.
+	maxEndings = 32
+)
+
+// persist does post, which sends call, again while a server of HTTP/2 says that it has not looked at it.
 func (c *conn) persist(call *call, post func() (*http.Response, error)) (*http.Response, error) {
-	for refusals := 0; ; refusals++ {
+	for refusals, endings := 0, 0; ; {
 		resp, err := post()
 		var untouched *untouchedError
 		if !errors.As(err, &untouched) {
@@ -167,7 +172,17 @@ func (c *conn) persist(call *call, post func() (*http.Response, error)) (*http.R
 		c.mu.Lock()
 		call.sent, call.begun = false, false
 		c.mu.Unlock()
-		if refusals == maxRefusals || refusals > 0 && !sleep(call.ctx, backoff(refusals-1)) {
+		wait := time.Duration(0)
+		if untouched.ending {
+			wait = pace(endings)
+			endings++
+		} else {
+			if refusals > 0 {
+				wait = backoff(refusals - 1)
+			}
+			refusals++
+		}
+		if refusals > maxRefusals || endings > maxEndings || wait > 0 && !sleep(call.ctx, wait) {
 			return nil, err
 		}
 	}
