@@ -153,16 +153,15 @@ func certificates(t *testing.T, host string) (authority []byte, server tls.Certi
 
 // TestDoctorRedirect shows where the way to the sign-in leads.
 func TestDoctorRedirect(t *testing.T) {
-	var srv *httptest.Server
-	srv = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch origin := "http://" + r.Host; r.URL.Path {
 		case "/mcp":
 			w.WriteHeader(http.StatusUnauthorized)
 		case "/.well-known/oauth-authorization-server":
 			http.Redirect(w, r, "/there?key=canary-key", http.StatusFound)
 		case "/there":
 			w.Header().Set("Content-Type", "application/json")
-			io.WriteString(w, `{"issuer":"`+srv.URL+`","authorization_endpoint":"`+srv.URL+`/a","token_endpoint":"`+srv.URL+`/t","code_challenge_methods_supported":["S256"]}`)
+			io.WriteString(w, `{"issuer":"`+origin+`","authorization_endpoint":"`+origin+`/a","token_endpoint":"`+origin+`/t","code_challenge_methods_supported":["S256"]}`)
 		default:
 			http.NotFound(w, r)
 		}
