@@ -41,6 +41,9 @@ type frame struct {
 	raw string
 }
 
+// refused is how IDs end that MCP forbids. The server refuses each request that has one.
+const refused = ".5"
+
 // shapeID returns an ID of some shape as JSON, the value of which no other n gives.
 func shapeID(dice *rand.Rand, n int) string {
 	switch dice.IntN(14) {
@@ -66,7 +69,7 @@ func shapeID(dice *rand.Rand, n int) string {
 		return fmt.Sprintf(`"%s%d"`, strings.Repeat("long ", 200), n)
 	case 12:
 		if dice.IntN(10) == 0 {
-			return fmt.Sprintf("%d.5", n) // that MCP forbids, and the server refuses
+			return fmt.Sprint(n, refused)
 		}
 		return `""` // one at a time
 	default:

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -173,7 +174,8 @@ func (r *relay) ask(method, params, mark string) *request {
 	r.mu.Lock()
 	r.n++
 	id := shapeID(r.dice, r.n)
-	if id == `""` && (r.pending[id] != nil || r.old[id] != nil && r.old[id].answered.IsZero()) {
+	taken := id == `""` && (r.pending[id] != nil || r.old[id] != nil && r.old[id].answered.IsZero())
+	if taken || method == "initialize" && strings.HasSuffix(id, refused) {
 		id = fmt.Sprint(r.n)
 	}
 	line := fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":%q}`, id, method)
