@@ -266,10 +266,12 @@ func (r *relay) due() (at time.Time) {
 		sooner(r.timeToAnswer(r.hand.discover, knownTimeout))
 	}
 	if d := r.dialing; d != nil && !opens(d.first.Message) {
-		sooner(d.first.since.Add(r.cfg.Remote.HandshakeTimeout))
+		sooner(r.tire(d.first))
 	}
-	if i := slices.IndexFunc(r.held, func(m waiting) bool { return m.Kind == jsonrpc.Request }); i >= 0 {
-		sooner(r.held[i].since.Add(r.cfg.Remote.HandshakeTimeout))
+	for _, m := range r.held {
+		if m.Kind == jsonrpc.Request {
+			sooner(r.tire(m))
+		}
 	}
 	sooner(r.retryAt)
 	return at
@@ -288,9 +290,7 @@ func (r *relay) expire(now time.Time) {
 		r.forgoDiscover()
 		r.dial(false)
 	}
-	late := func(m waiting) bool {
-		return m.Kind == jsonrpc.Request && now.Sub(m.since) >= r.cfg.Remote.HandshakeTimeout
-	}
+	late := func(m waiting) bool { return m.Kind == jsonrpc.Request && !now.Before(r.tire(m)) }
 	if d := r.dialing; d != nil && !opens(d.first.Message) && late(d.first) {
 		r.abandon() // or it might still be carried out
 		r.lack(d.first.Message)
@@ -355,6 +355,7 @@ func (r *relay) lack(m jsonrpc.Message) {
 		r.answerInBatch(unknownMethod(m))
 	case r.person.needed && (!ok || r.person.page != "" || r.byPerson(failed)):
 		r.person.offered.Store(true)
+		r.person.tellPage()
 		r.answerInBatch(withoutPerson(m, r.person.page, r.failure))
 	case ok:
 		r.answerInBatch(failed.Answer.WithID(m.ID))

@@ -35,12 +35,18 @@ const (
 
 	// lookEvery is how often to look whether somebody has signed in elsewhere.
 	lookEvery = time.Second
+
+	// toldTimeout is how long a request waits for the session if the client has been told before it which page waits for the person. It is enough
+	// for a look elsewhere; an agent that goes on without calling sign_in is not to lose more by each call.
+	toldTimeout = 2 * time.Second
 )
 
 // A person is what is known of the one who must act.
 type person struct {
 	needed bool
 	page   string // that waits for them
+	told   string // the last page that an answer has named
+	toldAt time.Time
 
 	stale   atomic.Bool // the client was told something that the session would not say
 	offered atomic.Bool // it has been told of sign_in
@@ -117,6 +123,22 @@ func (r *relay) personChanged() {
 	r.announce()
 }
 
+// tellPage notes that an answer names the page.
+func (p *person) tellPage() {
+	if p.told != p.page {
+		p.told, p.toldAt = p.page, time.Now()
+	}
+}
+
+// tire returns when m, which is held, has waited long enough for the session.
+func (r *relay) tire(m waiting) time.Time {
+	limit := r.cfg.Remote.HandshakeTimeout
+	if p := &r.person; p.needed && p.page != "" && p.page == p.told && !m.since.Before(p.toldAt) {
+		limit = min(limit, toldTimeout)
+	}
+	return m.since.Add(limit)
+}
+
 // resume opens the session that could not be opened for want of a person.
 func (r *relay) resume() {
 	if !r.person.needed && r.failure != nil && r.hand.initialize.Raw != nil && !r.ended {
@@ -141,6 +163,7 @@ func (r *relay) expireSignIn(now time.Time) {
 	for len(p.asking) > 0 && !now.Before(p.asking[0].until) {
 		a := p.asking[0]
 		p.asking = p.asking[1:]
+		p.tellPage()
 		r.answerInBatch(toolResult(a.m, "Nobody has signed in yet. Call sign_in again to go on waiting. "+r.invitation(), false))
 	}
 	if at := p.lookAt; !at.IsZero() && !p.looking && !now.Before(at) {

@@ -1,0 +1,56 @@
+package relay_test
+
+import (
+	"testing"
+	"time"
+)
+
+// TestSignInTold has a client go on without a word about the page that it has been told of. Its requests wait for the person in vain once, not each time.
+func TestSignInTold(t *testing.T) {
+	begin := func(t *testing.T) (*person, *client) {
+		s, p := newServer(t, script{"initialize": body(result("$ID", able))}), newPerson()
+		c := start(t, p.config(s.config()))
+		c.write(initialize, initialized)
+		c.wantGuess("2025-06-18")
+		return p, c
+	}
+	bubble(t, "by a request", func(t *testing.T) {
+		p, c := begin(t)
+		began := time.Now()
+		c.write(call(1, "tools/list"))
+		time.Sleep(5 * time.Second)
+		c.write(call(2, "tools/call"))
+		c.wantTools(1)
+		wantAt(t, began, 20*time.Second)
+		c.write(call(3, "tools/call"))
+		time.Sleep(time.Second)
+		c.write(call(4, "tools/list"))
+		c.wantText(3, true, page)
+		wantAt(t, began, 22*time.Second)
+		c.wantTools(4)
+		wantAt(t, began, 23*time.Second)
+		c.wantText(2, true, page) // which came before anybody was told
+		wantAt(t, began, 25*time.Second)
+
+		began = time.Now()
+		p.edit(func() { p.page += "&again" }) // the first was not used in time
+		c.write(call(5, "tools/call"))
+		c.wantText(5, true, page+"&again")
+		wantAt(t, began, 20*time.Second)
+
+		c.write(call(6, "tools/call"))
+		time.Sleep(time.Second)
+		p.signIn()
+		c.wantAll(changed("tools"), changed("prompts"), result(6, `{}`))
+		c.end()
+	})
+	bubble(t, "by sign_in", func(t *testing.T) {
+		_, c := begin(t)
+		c.write(callSignIn(1, ""))
+		c.wantText(1, false, page)
+		began := time.Now()
+		c.write(call(2, "tools/call"))
+		c.wantText(2, true, page)
+		wantAt(t, began, 2*time.Second)
+	})
+}
