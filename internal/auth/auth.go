@@ -70,7 +70,7 @@ type Config struct {
 	CallbackPort int           // 0 means the port of the last registration, or else any
 	CallbackPath string        // "" means "/callback"
 	AuthTimeout  time.Duration // how long a sign-in page waits for the user; 0 means 5 minutes
-	Patience     time.Duration // how long a request waits for the user while the page does; 0 means as long as the page
+	Patience     time.Duration // how long a request waits for the user while the page does, or 2 s if one has waited for it before; 0 means as long as the page
 	AllowHTTP    bool          // permits http beyond loopback
 
 	HTTPClient *http.Client    // for Server; nil means http.DefaultClient

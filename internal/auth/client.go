@@ -45,6 +45,7 @@ type Client struct {
 	tryAfter time.Time      // no renewal ahead of time before this
 	flight   *flight        // nil if there is none
 	page     string         // that waits for the user
+	told     string         // the last page for which a request has waited in vain
 	needed   bool           // nothing but the user's action can help
 	asked    map[string]int // how often the user was asked for a set of scopes
 }

@@ -54,7 +54,7 @@ func (c *Client) obtain(ctx context.Context, n need) (*grant, error) {
 		c.mu.Unlock()
 
 		if impatient == nil && n.asks() && !n.login && c.cfg.Patience > 0 {
-			timer := time.NewTimer(c.cfg.Patience)
+			timer := time.NewTimer(c.patience())
 			defer timer.Stop()
 			impatient = timer.C
 		}
@@ -73,6 +73,20 @@ func (c *Client) obtain(ctx context.Context, n need) (*grant, error) {
 	}
 }
 
+// toldPatience is how long a request waits for the user if another has waited in vain for the same page. Whoever made that knows what to do, and
+// the page may just be being used.
+const toldPatience = 2 * time.Second
+
+// patience returns how long a request that comes now waits for the user.
+func (c *Client) patience() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.page != "" && c.page == c.told {
+		return min(c.cfg.Patience, toldPatience)
+	}
+	return c.cfg.Patience
+}
+
 // wait waits for f. It returns false and an error when that is not worth it any more: when ctx is done, or when impatient has fired and it is the
 // user who is waited for.
 func (c *Client) wait(ctx context.Context, f *flight, impatient <-chan time.Time) (over bool, err error) {
@@ -87,6 +101,9 @@ func (c *Client) wait(ctx context.Context, f *flight, impatient <-chan time.Time
 		case <-look:
 		}
 		if page := c.Page(); page != "" {
+			c.mu.Lock()
+			c.told = page
+			c.mu.Unlock()
 			return false, &SignInError{URL: page, Reason: "the page waits for somebody to sign in"}
 		}
 		impatient, look = nil, time.After(time.Second)

@@ -1,7 +1,10 @@
 package auth
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"testing"
 	"time"
 )
@@ -26,12 +29,112 @@ func TestPatience(t *testing.T) {
 			t.Error("the user is not needed")
 		}
 	}
+	c.cfg.Patience = time.Hour // of which a request that comes now needs little, since others have waited for the same page
+	if _, _, err := call(Interactive(t.Context()), c, "x"); err == nil {
+		t.Error("somebody has signed in")
+	}
 	go b.visit(c.Page())
 	for c.Needed() {
 		<-changes
 	}
 	mustCall(t, c, "y")
 	w.wantCounts("authorize=1", "register=1", "token:authorization_code=1")
+}
+
+// Whoever wants a page that was opened a moment ago, by this process or another, has it in front of them.
+func TestShowAgain(t *testing.T) {
+	for _, test := range []struct {
+		after time.Duration
+		tabs  int
+	}{{time.Hour, 1}, {0, 6}} {
+		w, b, dir := newWorld(t), &browser{away: true}, t.TempDir()
+		opened, pages := make(chan struct{}, 10), make(chan string, 10)
+		cfg := w.config(dir, b)
+		cfg.ShowAgain = test.after
+		cfg.Patience = time.Millisecond
+		cfg.OpenURL = func(page string) error {
+			defer func() { opened <- struct{}{} }()
+			return b.open(page)
+		}
+		here := newClient(t, cfg)
+		cfg = w.config(dir, b) // with a store of its own
+		cfg.ShowAgain, cfg.OpenURL = here.cfg.ShowAgain, here.cfg.OpenURL
+		cfg.Page = func(page string) { pages <- page }
+		there := newClient(t, cfg)
+
+		if _, _, err := call(Interactive(t.Context()), here, "x"); !isSignIn(err) {
+			t.Fatalf("got %v", err)
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		together(t, 4, func(int) error {
+			if err := here.Login(gone); !errors.Is(err, context.Canceled) {
+				return fmt.Errorf("got %w", err)
+			}
+			return nil
+		})
+		done := make(chan error)
+		go func() { done <- there.Login(t.Context()) }()
+		page := <-pages
+		for range test.tabs {
+			<-opened
+		}
+		b.visit(page)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		mustCall(t, here, "y")
+		if n := b.tabs(); n != test.tabs {
+			t.Errorf("again after %v: %d tabs, want %d", test.after, n, test.tabs)
+		}
+		w.wantCounts("register=1", "token:authorization_code=1")
+	}
+}
+
+func isSignIn(err error) bool {
+	_, ok := errors.AsType[*SignInError](err)
+	return ok
+}
+
+// A server that wants to know who asks, and has no OAuth, gets no browser: somebody has to pass it a key.
+func TestNoSignIn(t *testing.T) {
+	refuse := func(rw http.ResponseWriter, _ *http.Request) bool {
+		rw.WriteHeader(http.StatusUnauthorized)
+		return true
+	}
+	nameless := func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/.well-known/oauth-protected-resource/mcp" {
+			return false
+		}
+		reply(rw, http.StatusOK, map[string]any{"resource": "http://" + r.Host + "/mcp"})
+		return true
+	}
+	for name, take := range map[string]func(http.ResponseWriter, *http.Request) bool{"refuses everybody": refuse, "names no authorization server": nameless} {
+		t.Run(name, func(t *testing.T) {
+			w, b := newWorld(t), &browser{}
+			w.taking(take)
+			c := newClient(t, w.config(t.TempDir(), b))
+			_, _, err := call(Interactive(t.Context()), c, "x")
+			if none, ok := errors.AsType[*NoSignInError](err); !ok || none.Server.String() != w.URL+"/mcp" {
+				t.Errorf("got %v", err)
+			}
+			if c.Needed() || b.tabs() != 0 {
+				t.Errorf("somebody is asked to sign in: %t, %d tabs", c.Needed(), b.tabs())
+			}
+		})
+	}
+	// That nobody answers there for the moment says nothing.
+	w, b := newWorld(t), &browser{}
+	w.script(func() { w.prm, w.noMeta = nil, true })
+	w.taking(func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/register" {
+			rw.WriteHeader(http.StatusServiceUnavailable)
+		}
+		return r.URL.Path == "/register"
+	})
+	if _, _, err := call(Interactive(t.Context()), newClient(t, w.config(t.TempDir(), b)), "x"); !isTransient(err) {
+		t.Errorf("got %v", err)
+	}
 }
 
 // Somebody who is needed here may sign in with another program.
