@@ -10,7 +10,6 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 
-	"github.com/atlassian-mcp/atlassian-mcp/internal/sandbox/issuer"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/sandbox/rovo"
 )
 
@@ -58,8 +57,8 @@ func (c *call) callTool() (any, *rpcError) {
 			noted.Status = "refused"
 		} else {
 			view := c.peer.view
-			view.FiveNodes = c.server.faults.on("five-nodes")
-			view.HugePage = c.server.faults.number("huge-page") << 20
+			view.FiveNodes = func() bool { return c.server.faults.strikes("five-nodes") }
+			view.HugePage = func() int { return c.server.faults.number("huge-page") << 20 }
 			outcome = c.server.org.Call(c.peer.caller(), view, params.Name, arguments(c.Params))
 			noted.Status = "ok"
 			switch {
@@ -82,7 +81,7 @@ func (c *call) callTool() (any, *rpcError) {
 		return nil, invalid(outcome.Invalid)
 	}
 	result := toolResult{[]textContent{{mcp.ContentTypeText, outcome.Text}}, outcome.Structured, outcome.IsError}
-	if c.server.faults.on("structured-array") {
+	if c.server.faults.strikes("structured-array") {
 		result.Structured = encode(result.Content)
 	}
 	return result, nil
@@ -170,15 +169,15 @@ func (c *call) refusal() string {
 		c.server.mu.Unlock()
 	}
 	switch {
-	case grant.Disabled:
-		return issuer.DisabledText
-	case f.on("ip-refused"):
+	case grant.Via != "" && f.strikes("api-token-disabled"):
+		return textAPIToken
+	case f.strikes("ip-refused"):
 		return textIP
 	case f.stale(opened, renewed):
 		return textUnauthorized
-	case f.on("connection-settings"):
+	case f.strikes("connection-settings"):
 		return textSettings
-	case f.on("verify-access"):
+	case f.strikes("verify-access"):
 		return textAccess
 	case f.take("trouble"):
 		return textTrouble

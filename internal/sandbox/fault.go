@@ -21,8 +21,9 @@ type Fault struct {
 // A FaultState is a fault in a server.
 type FaultState struct {
 	Fault
-	On    bool   `json:"on"`
-	Value string `json:"value,omitempty"` // of its argument
+	On     bool   `json:"on"`
+	Value  string `json:"value,omitempty"` // of its argument
+	Struck int    `json:"struck"`          // how often it has changed what would have happened, since the server was started
 }
 
 // Faults lists all faults that there are.
@@ -68,6 +69,7 @@ const (
 	textSettings     = "We couldn't verify your connection settings. Please contact your administrator for assistance."
 	textAccess       = "We couldn't verify your access. Reconnecting and signing in again may resolve this issue."
 	textIP           = "You don't have permission to connect from this IP address. Please ask your organization admin for access."
+	textAPIToken     = "You don't have permission to connect via API token. Please ask your organization admin for access."
 )
 
 var faultKinds = []faultKind{
@@ -99,8 +101,9 @@ var faultKinds = []faultKind{
 
 // faults are those of a server. The zero value has none.
 type faults struct {
-	mu     sync.Mutex // guards active
+	mu     sync.Mutex // guards the rest
 	active map[string]*fault
+	struck map[string]int // see FaultState
 }
 
 // A fault is one that is on.
@@ -110,6 +113,17 @@ type fault struct {
 	since int64     // on Server.clock
 	calls int       // that have counted for it
 	until time.Time // of rate-limit; zero before the first call
+}
+
+// state returns what has become of a fault.
+func (f *faults) state(kind Fault) FaultState {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	state := FaultState{Fault: kind, Struck: f.struck[kind.Name]}
+	if a := f.active[kind.Name]; a != nil {
+		state.On, state.Value = true, a.value
+	}
+	return state
 }
 
 // arg returns the argument of a fault, and whether it is on.
@@ -122,26 +136,52 @@ func (f *faults) arg(name string) (value string, on bool) {
 	return "", false
 }
 
-func (f *faults) on(name string) bool {
-	_, on := f.arg(name)
-	return on
+// count counts that a fault has struck.
+func (f *faults) count(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.add(name)
 }
 
-// number returns what the argument of a fault that is on stands for, else 0.
+// add is count for a caller that holds mu.
+func (f *faults) add(name string) {
+	if f.struck == nil {
+		f.struck = map[string]int{}
+	}
+	f.struck[name]++
+}
+
+// strikes reports whether a fault is on. If so it has struck: ask only where it changes what happens.
+func (f *faults) strikes(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.strike(name) != nil
+}
+
+// number is strikes for a fault with an argument. It returns what that stands for, 0 if the fault is off.
 func (f *faults) number(name string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if a := f.active[name]; a != nil {
+	if a := f.strike(name); a != nil {
 		return a.n
 	}
 	return 0
+}
+
+// strike returns a fault that is on, and has struck; nil if it is off. The caller holds mu.
+func (f *faults) strike(name string) *fault {
+	a := f.active[name]
+	if a != nil {
+		f.add(name)
+	}
+	return a
 }
 
 // take reports whether a fault that happens N times happens now. After the last time it is off; without N it stays on.
 func (f *faults) take(name string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	a := f.active[name]
+	a := f.strike(name)
 	if a == nil {
 		return false
 	}
@@ -159,8 +199,11 @@ func (f *faults) every(name string) bool {
 	if a == nil {
 		return false
 	}
-	a.calls++
-	return a.calls%a.n == 0
+	if a.calls++; a.calls%a.n != 0 {
+		return false
+	}
+	f.add(name)
+	return true
 }
 
 // limited returns after how many seconds a call that comes now may come again, 0 if it may come now. When the time is over the
@@ -179,6 +222,7 @@ func (f *faults) limited(now time.Time) (seconds int) {
 		delete(f.active, "rate-limit")
 		return 0
 	}
+	f.add("rate-limit")
 	return int((a.until.Sub(now) + time.Second - 1) / time.Second)
 }
 
@@ -194,7 +238,11 @@ func (f *faults) stale(opened, renewed int64) bool {
 	if a.n > 0 {
 		return f.take("upstream-401")
 	}
-	return opened < a.since || renewed != 0 && (renewed < a.since || opened < renewed)
+	hit := opened < a.since || renewed != 0 && (renewed < a.since || opened < renewed)
+	if hit {
+		f.count("upstream-401")
+	}
+	return hit
 }
 
 // setFault switches a fault on that is written as NAME or NAME=ARG.
@@ -253,7 +301,8 @@ func (s *Server) ClearFault(name string) error {
 
 // faultChanged tells clients of what they can't see otherwise.
 func (s *Server) faultChanged(name string) {
-	s.log.Info("fault", "name", name, "on", s.faults.on(name))
+	_, on := s.faults.arg(name)
+	s.log.Info("fault", "name", name, "on", on)
 	if name == "unscoped-token" {
 		s.notifyToolsChanged()
 	}
@@ -263,8 +312,7 @@ func (s *Server) faultChanged(name string) {
 func (s *Server) Faults() []FaultState {
 	states := make([]FaultState, len(faultKinds))
 	for i, k := range faultKinds {
-		value, on := s.faults.arg(k.Name)
-		states[i] = FaultState{Fault: k.Fault, On: on, Value: value}
+		states[i] = s.faults.state(k.Fault)
 	}
 	return states
 }

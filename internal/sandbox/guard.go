@@ -27,7 +27,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			return
 		}
 		h := w.Header()
-		if s.faults.on("cloudflare") && isLibrary(r.UserAgent()) {
+		if isLibrary(r.UserAgent()) && s.faults.strikes("cloudflare") {
 			h.Set("Server", "cloudflare")
 			h.Set("Content-Type", "text/plain; charset=UTF-8")
 			status.WriteHeader(http.StatusForbidden)

@@ -53,7 +53,7 @@ func (s *Server) endpoint(ep endpoint, serve func(http.ResponseWriter, *http.Req
 			refuseOrigin(w, r)
 			return
 		}
-		if ep.path == ssePath && s.faults.on("sse-retired") {
+		if ep.path == ssePath && s.faults.strikes("sse-retired") {
 			plain(w, http.StatusNotFound, "Not Found")
 			return
 		}
@@ -123,7 +123,7 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, p peer) {
 	for _, m := range messages {
 		s.record.message(m.Method)
 	}
-	if p.endpoint.modern && len(messages) == 1 && (isModern(r, messages[0]) || s.faults.on("modern-only")) {
+	if p.endpoint.modern && len(messages) == 1 && (isModern(r, messages[0]) || s.faults.strikes("modern-only")) {
 		s.serveModern(w, r, p, messages[0])
 		return
 	}

@@ -124,6 +124,7 @@ func Start(cfg Config) (*Server, error) {
 		People: s.people,
 		User:   cfg.User,
 		Fault:  s.faults.arg,
+		Struck: s.faults.count,
 		Event:  s.heard,
 	})
 	if cfg.Grants != "" {

@@ -27,8 +27,6 @@ func (f *Refusal) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 // Check judges the Authorization header of a request to endpoint, which is the path of an MCP endpoint without query. It returns a
 // grant or else a refusal.
 func (s *Server) Check(r *http.Request, endpoint string) (*Grant, *Refusal) {
-	_, unscoped := s.fault("unscoped-token")
-	_, disabled := s.fault("api-token-disabled")
 	s.mu.Lock()
 	defer s.unlock()
 
@@ -56,11 +54,8 @@ func (s *Server) Check(r *http.Request, endpoint string) (*Grant, *Refusal) {
 		refusal.Description = "Invalid access token"
 		return nil, refusal
 	}
-	if g.Via != "" {
-		g.Disabled = disabled
-		if unscoped {
-			g.Via = "unscoped"
-		}
+	if g.Via != "" && s.strikes("unscoped-token") {
+		g.Via = "unscoped"
 	}
 	return g, nil
 }
@@ -81,6 +76,7 @@ func (s *Server) bearer(token, endpoint string) (*Grant, string) {
 	case t == nil:
 		return nil, "the access token is not known, or was revoked"
 	case !s.now().Before(t.expires):
+		t.grant.endedEarly(s)
 		return nil, "the access token has expired"
 	case t.grant.resource != endpoint && (t.grant.server.strict || endpoint != "/v1/mcp" && endpoint != "/v1/sse"):
 		return nil, "the access token is for another resource"

@@ -77,17 +77,16 @@ func TestAPITokens(t *testing.T) {
 		switch {
 		case (g == nil) == (refusal == nil), (g == nil) != (tt.account == ""):
 			t.Errorf("%s: got %v, %v", tt.name, g, refusal)
-		case g != nil && (g.Account != tt.account || g.Via != tt.via || g.Sites != nil || g.Products != nil || g.Disabled || g.ID == ""):
+		case g != nil && (g.Account != tt.account || g.Via != tt.via || g.Sites != nil || g.Products != nil || g.ID == ""):
 			t.Errorf("%s: got %+v", tt.name, g)
 		}
 	}
-	w.fault("api-token-disabled", "")
 	w.fault("unscoped-token", "")
-	if g, _ := w.check(basic("ada@acme.example", token), "/v1/mcp"); g == nil || !g.Disabled || g.Via != "unscoped" {
-		t.Errorf("with the faults: %+v", g)
+	if g, _ := w.check(basic("ada@acme.example", token), "/v1/mcp"); g == nil || g.Via != "unscoped" {
+		t.Errorf("with the fault: %+v", g)
 	}
 	in := w.registered("/v1/mcp")
-	if g, _ := w.check("Bearer "+in.token(Choice{}).AccessToken, "/v1/mcp"); g == nil || g.Disabled || g.Via != "" {
-		t.Errorf("a sign-in with the faults: %+v", g)
+	if g, _ := w.check("Bearer "+in.token(Choice{}).AccessToken, "/v1/mcp"); g == nil || g.Via != "" {
+		t.Errorf("a sign-in with the fault: %+v", g)
 	}
 }

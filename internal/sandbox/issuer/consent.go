@@ -75,10 +75,10 @@ func (a *authServer) showConsent(w http.ResponseWriter, r *http.Request, req *re
 
 // blocked returns why nobody is let in from where the client is.
 func (s *Server) blocked() string {
-	if _, on := s.fault("domain-blocked"); on {
+	switch {
+	case s.strikes("domain-blocked"):
 		return domainBlocked
-	}
-	if _, on := s.fault("redirect-refused"); on {
+	case s.strikes("redirect-refused"):
 		return redirectRefused
 	}
 	return ""
@@ -157,8 +157,8 @@ func (a *authServer) serveConsent(w http.ResponseWriter, r *http.Request) {
 // accept takes the form of a person who agrees: to the next page, or back to the client with a code.
 func (a *authServer) accept(w http.ResponseWriter, r *http.Request, req *request, form url.Values) {
 	s := a.s
-	if s.blocked() != "" {
-		a.showConsent(w, r, req, "")
+	if blocked := s.blocked(); blocked != "" {
+		a.showBlocked(w, r, req, "", blocked)
 		return
 	}
 	chosen := req.products
@@ -183,7 +183,7 @@ func (a *authServer) accept(w http.ResponseWriter, r *http.Request, req *request
 		a.showConsent(w, r, req, problem)
 		return
 	}
-	if _, on := s.fault("admin-must-authorize"); on {
+	if s.strikes("admin-must-authorize") {
 		a.showBlocked(w, r, req, "", adminMust)
 		return
 	}

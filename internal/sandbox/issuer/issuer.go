@@ -25,15 +25,17 @@ import (
 	"time"
 )
 
-// Config says where a [Server] is and whom it knows. Fault, Now and Event may be nil.
+// Config says where a [Server] is and whom it knows. Fault, Struck, Now and Event may be nil.
 type Config struct {
 	Origin string          // of the sandbox, such as http://127.0.0.1:7070
 	People func() []Person // who can sign in
 	User   string          // email of whom the consent page takes for granted; "" lets the person choose
 
 	// Fault returns whether a fault is on, and its argument: issuer-mismatch, domain-blocked, admin-must-authorize, redirect-refused,
-	// root-metadata, token-expiry (seconds), token-unavailable, api-token-disabled or unscoped-token.
-	Fault func(name string) (arg string, on bool)
+	// root-metadata, token-expiry (seconds), token-unavailable or unscoped-token. Struck is told whenever one of them has changed what
+	// would have happened.
+	Fault  func(name string) (arg string, on bool)
+	Struck func(name string)
 
 	Now   func() time.Time // nil means time.Now
 	Event func(Event)      // told of what happens, after it has happened
@@ -67,11 +69,7 @@ type Grant struct {
 	Via      string   // "" for a sign-in in a browser; token, key or unscoped for API tokens
 	Client   string   // name of the OAuth client
 	ID       string   // of the grant; it is not secret
-	Disabled bool     // the administrator allows no API tokens: every tool call fails with [DisabledText]
 }
-
-// DisabledText is what a tool says to those with an API token where the administrator allows none. Everything before works.
-const DisabledText = "You don't have permission to connect via API token. Please ask your organization admin for access."
 
 // Counts are how often things have happened since the server was made.
 type Counts struct {
@@ -202,6 +200,21 @@ func (s *Server) fault(name string) (arg string, on bool) {
 		return "", false
 	}
 	return s.cfg.Fault(name)
+}
+
+// strikes reports whether a fault is on. If so it has struck: ask only where it changes what happens.
+func (s *Server) strikes(name string) bool {
+	_, on := s.fault(name)
+	if on {
+		s.struck(name)
+	}
+	return on
+}
+
+func (s *Server) struck(name string) {
+	if s.cfg.Struck != nil {
+		s.cfg.Struck(name)
+	}
 }
 
 // tell notes what has happened. The caller holds mu.

@@ -48,7 +48,7 @@ func newIdentity(s *Server) *authServer {
 // issuer returns what a calls itself, which under the fault issuer-mismatch is not where its metadata is found.
 func (a *authServer) issuer() string {
 	origin := a.s.cfg.Origin
-	if _, on := a.s.fault("issuer-mismatch"); !on {
+	if !a.s.strikes("issuer-mismatch") {
 		return origin + a.path
 	}
 	if a.strict {
@@ -109,7 +109,7 @@ type resourceMetadata struct {
 // serveRoot answers for the origin. It has no resource metadata, so that a client of /v1/mcp needs the fallback of MCP 2025-03-26,
 // unless root-metadata is on: then it has some, and its resource ends in a slash that no endpoint has.
 func (s *Server) serveRoot(w http.ResponseWriter, r *http.Request) {
-	if _, on := s.fault("root-metadata"); !on {
+	if !s.strikes("root-metadata") {
 		notFound(w, r)
 		return
 	}

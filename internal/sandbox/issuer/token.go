@@ -39,6 +39,7 @@ type grant struct {
 	resource string // path of the endpoint; "" if bound to none
 	since    time.Time
 	expires  time.Time // of the newest access token
+	short    bool      // it ends early, and nobody has noticed yet
 	offline  bool      // there are refresh tokens
 	revoked  bool
 
@@ -66,7 +67,7 @@ type tokenResponse struct {
 }
 
 func (a *authServer) serveToken(w http.ResponseWriter, r *http.Request) {
-	if _, on := a.s.fault("token-unavailable"); on {
+	if a.s.strikes("token-unavailable") {
 		http.Error(w, "Service Unavailable", http.StatusServiceUnavailable)
 		return
 	}
@@ -262,15 +263,24 @@ func (a *authServer) renew(c *client, form url.Values, lifetime time.Duration) (
 		}
 	}
 	g.previous = token
+	g.endedEarly(s)
 	s.counts.Refreshes++
 	s.tell("refresh", g.Account, c.name, strings.TrimSpace(a.name+" server "+g.resource))
 	return a.issue(g, lifetime), nil
 }
 
+// endedEarly notes that a client has come to know how short the life of its access token was. The caller holds mu.
+func (g *grant) endedEarly(s *Server) {
+	if g.short {
+		g.short = false
+		s.struck("token-expiry")
+	}
+}
+
 // issue makes new tokens of g. The caller holds mu.
 func (a *authServer) issue(g *grant, lifetime time.Duration) *tokenResponse {
 	s := a.s
-	g.expires = s.now().Add(lifetime)
+	g.expires, g.short = s.now().Add(lifetime), lifetime < a.lifetime
 	resp := &tokenResponse{Access: a.newToken(g, "access"), Type: "bearer", Expires: int64(lifetime / time.Second)}
 	s.access[hash(resp.Access)] = &accessToken{g, g.expires}
 	if a.strict {

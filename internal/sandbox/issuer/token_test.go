@@ -47,7 +47,7 @@ func TestSignIn(t *testing.T) {
 				}
 			}
 			g, _ := w.check("bearer "+tok.AccessToken, endpoint)
-			if g.Account != ada || g.Client != "Test Client" || g.ID == "" || g.Via != "" || g.Disabled ||
+			if g.Account != ada || g.Client != "Test Client" || g.ID == "" || g.Via != "" ||
 				!slices.Equal(g.Sites, []string{"c-acme", "c-labs"}) || !slices.Equal(g.Products, products) || len(g.Scopes) == 0 {
 				t.Errorf("got %+v", g)
 			}

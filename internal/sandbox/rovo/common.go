@@ -209,7 +209,7 @@ func (c *call) relay(name string, args object) (any, error) {
 		panic("there is no tool " + name)
 	}
 	inner := *c
-	inner.view.FiveNodes = false
+	inner.view.FiveNodes = nil
 	return inner.at(tool, json.RawMessage(compactJSON(args)))
 }
 

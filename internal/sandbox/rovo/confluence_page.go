@@ -78,14 +78,16 @@ func (c *call) bodyOf(p *Page, format string) any { return c.body(newDocument(p.
 
 // body returns the body of a page in a format, as bodyOf does.
 func (c *call) body(d document, format string) any {
-	if c.view.HugePage > 0 {
-		if missing := c.view.HugePage - len(d.markdown()); missing > 0 {
-			blocks := d.blocks()
-			for range missing/len(filler+"\n\n") + 1 {
-				blocks = append(blocks, paragraph(&adfNode{Type: "text", Text: filler}))
-			}
-			d = writtenDocument(blocks)
+	size := 0
+	if c.view.HugePage != nil {
+		size = c.view.HugePage()
+	}
+	if missing := size - len(d.markdown()); size > 0 && missing > 0 {
+		blocks := d.blocks()
+		for range missing/len(filler+"\n\n") + 1 {
+			blocks = append(blocks, paragraph(&adfNode{Type: "text", Text: filler}))
 		}
+		d = writtenDocument(blocks)
 	}
 	return d.in(format)
 }

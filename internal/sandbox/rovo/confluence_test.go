@@ -141,7 +141,7 @@ func TestGetPage(t *testing.T) {
 	}
 	wiki(t, o, ada, "getConfluencePage", args{"pageId": "65642"}, &p)
 
-	out := wikiOutcome(t, o, ben, View{HugePage: 1 << 20}, "getConfluencePage", args{"pageId": "65604"})
+	out := wikiOutcome(t, o, ben, View{HugePage: func() int { return 1 << 20 }}, "getConfluencePage", args{"pageId": "65604"})
 	if err := json.Unmarshal([]byte(out.Text), &p); err != nil || len(p.Body) < 1<<20 || len(p.Body) > 1<<20+1000 || !strings.Contains(p.Body, "gwctl upstreams") {
 		t.Errorf("a huge page has %d bytes (%v)", len(p.Body), err)
 	}

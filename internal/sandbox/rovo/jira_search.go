@@ -38,7 +38,7 @@ func (c *call) searchJiraIssuesUsingJQL() (any, error) {
 	if next := start + len(window); next < len(found) {
 		token = pageToken(next, args.JQL)
 	}
-	if c.view.FiveNodes {
+	if c.view.FiveNodes != nil && c.view.FiveNodes() {
 		return c.fiveNodes(found, window, token), nil
 	}
 	if args.Fields == nil {

@@ -332,7 +332,7 @@ func TestFiveNodes(t *testing.T) {
 		t.Helper()
 		var got answer
 		args["cloudId"], args["jql"], args["fields"] = acmeID, "project = ALPHA ORDER BY key", []string{"summary"}
-		play(t, o, Caller{Account: ben}, View{FiveNodes: true}, "searchJiraIssuesUsingJql", args, &got)
+		play(t, o, Caller{Account: ben}, View{FiveNodes: func() bool { return true }}, "searchJiraIssuesUsingJql", args, &got)
 		return got
 	}
 	all := search(map[string]any{})

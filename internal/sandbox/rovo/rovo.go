@@ -32,8 +32,9 @@ type View struct {
 	All          bool     // with V2: every tool by its own name, instead of discover and execute
 	Capabilities []string // v1: only these groups, such as READ_JIRA; nil means all
 
-	FiveNodes bool // Jira searches answer in the shape of mid-2026, with five issues at most
-	HugePage  int  // bytes that every Confluence page's body is made to have at least
+	// What goes wrong is asked whenever it would make a difference. Nil is no.
+	FiveNodes func() bool // whether a Jira search answers in the shape of mid-2026, with five issues at most
+	HugePage  func() int  // bytes that a Confluence page's body is made to have at least
 }
 
 // An Outcome is what came of calling a tool.
