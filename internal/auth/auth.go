@@ -71,6 +71,7 @@ type Config struct {
 	CallbackPath string        // "" means "/callback"
 	AuthTimeout  time.Duration // how long a sign-in page waits for the user; 0 means 5 minutes
 	Patience     time.Duration // how long a request waits for the user while the page does, or 2 s if one has waited for it before; 0 means as long as the page
+	ShowAgain    time.Duration // how long after a page was opened Login may open it again; 0 means at once
 	AllowHTTP    bool          // permits http beyond loopback
 
 	HTTPClient *http.Client    // for Server; nil means http.DefaultClient
@@ -117,6 +118,17 @@ type TransientError struct {
 
 func (e *TransientError) Error() string { return "authorization server unavailable: " + e.Err.Error() }
 func (e *TransientError) Unwrap() error { return e.Err }
+
+// A NoSignInError means that the server wants to know who asks and has no way to tell it by OAuth: it publishes no metadata, or none that names an
+// authorization server, and there is nothing at the addresses that a server of MCP 2025-03-26 has without.
+type NoSignInError struct {
+	Server *url.URL
+	Reason string
+}
+
+func (e *NoSignInError) Error() string {
+	return "the server wants to know who you are, and there is no way to sign in: " + e.Reason
+}
 
 // A StaticError means that the server did not accept Config.Authorization.
 type StaticError struct{ Status int }

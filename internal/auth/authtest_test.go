@@ -254,6 +254,13 @@ func (w *world) form(kind string) url.Values {
 	return w.forms[kind]
 }
 
+// authorization returns that of the last request of a kind.
+func (w *world) authorization(kind string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.auth[kind]
+}
+
 // wantCounts compares what the server saw with "kind=n" for each kind.
 func (w *world) wantCounts(want ...string) {
 	w.t.Helper()

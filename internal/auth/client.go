@@ -46,6 +46,7 @@ type Client struct {
 	flight   *flight        // nil if there is none
 	page     string         // that waits for the user
 	told     string         // the last page for which a request has waited in vain
+	opened   time.Time      // when a page was last opened in the browser, by whatever process
 	needed   bool           // nothing but the user's action can help
 	asked    map[string]int // how often the user was asked for a set of scopes
 }
@@ -147,7 +148,7 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 }
 
 // Login signs the user in anew, whoever is signed in now. If a sign-in is already waiting for the user, in whatever
-// process, its page is shown again and its result is used.
+// process, its page is shown again, unless it was shown less than Config.ShowAgain ago, and its result is used.
 func (c *Client) Login(ctx context.Context) error {
 	if c.cfg.Authorization != "" {
 		return errors.New("signing in: an API token is in use, which needs no sign-in")
@@ -160,7 +161,7 @@ func (c *Client) Login(ctx context.Context) error {
 	page := c.page
 	c.mu.Unlock()
 	if page != "" {
-		c.show(page)
+		c.showAgain(page)
 	}
 	n := need{login: true, interactive: true, challenge: c.probe(ctx)}
 	if g != nil {

@@ -257,8 +257,8 @@ func TestStaticAuthorization(t *testing.T) {
 	if !errors.As(err, &static) {
 		t.Errorf("got %v, want a StaticError", err)
 	}
-	if w.auth["mcp"] != cfg.Authorization {
-		t.Errorf("Authorization %q", w.auth["mcp"])
+	if got := w.authorization("mcp"); got != cfg.Authorization {
+		t.Errorf("Authorization %q", got)
 	}
 	w.wantCounts("mcp=1", "authorize=0", "register=0")
 }

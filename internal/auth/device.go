@@ -26,7 +26,7 @@ func (c *Client) loginByDevice(ctx context.Context, n need, fresh bool) (*grant,
 	if at.as.DeviceEndpoint == "" {
 		return nil, fmt.Errorf("authorization server %s has no sign-in by device code", at.as.Issuer)
 	}
-	r, err := c.register(ctx, &at.as, "")
+	r, err := c.register(ctx, at, "")
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (c *Client) credentials(ctx context.Context, n need) (*grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := c.register(ctx, &at.as, "")
+	r, err := c.register(ctx, at, "")
 	if err != nil {
 		return nil, err
 	}

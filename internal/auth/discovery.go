@@ -48,6 +48,7 @@ type serverMetadata struct {
 type place struct {
 	issuer    string   // as the resource named it; what the server calls itself is as.Issuer
 	published bool     // by the resource itself
+	guessed   bool     // from the server's origin, for want of any metadata
 	resource  string   // to be sent as resource indicator
 	scopes    []string // that the resource knows
 	as        serverMetadata
@@ -64,7 +65,7 @@ func (c *Client) discover(ctx context.Context, ch challenge) (*place, error) {
 	}
 	p := &place{published: true, resource: cmp.Or(c.cfg.Resource, rm.Resource), scopes: rm.ScopesSupported}
 	if len(rm.AuthorizationServers) == 0 {
-		return nil, errors.New("the server's metadata names no authorization server")
+		return nil, &NoSignInError{c.cfg.Server, "its metadata names no authorization server"}
 	}
 	// Which one is up to us (RFC 9728 §7.6): the first that will do.
 	for _, issuer := range rm.AuthorizationServers {
@@ -225,6 +226,7 @@ func (c *Client) discoverAtOrigin(ctx context.Context) (*place, error) {
 	p := &place{issuer: issuer, resource: cmp.Or(c.cfg.Resource, canonical(c.cfg.Server))}
 	as, err := c.serverMetadata(ctx, issuer)
 	if errors.Is(err, errNoDocument) {
+		p.guessed = true
 		p.as = serverMetadata{
 			Issuer:                issuer,
 			AuthorizationEndpoint: issuer + "/authorize",

@@ -70,12 +70,18 @@ func (c *Client) login(ctx context.Context, n need, fresh bool) (_ *grant, err e
 			return nil, err
 		}
 	}
-	c.keepPending(ctx, p)
-	if resumed && !n.login {
-		c.announce(p.URL)
-	} else {
+	switch {
+	case !resumed:
+		p.Opened = time.Now()
+		c.keepPending(ctx, p)
 		c.noteAsked(p.Grant.Requested)
 		c.show(p.URL)
+	case n.login:
+		c.noteAsked(p.Grant.Requested)
+		c.noteOpened(p.Opened)
+		c.showAgain(p.URL)
+	default:
+		c.announce(p.URL)
 	}
 	defer c.announce("")
 
@@ -101,7 +107,9 @@ func (c *Client) prepare(ctx context.Context, n need, fresh bool) (*pending, *li
 	if err != nil {
 		return nil, nil, err
 	}
-	c.setNeeded(true) // there is where to sign in, and the client waits for nothing that takes longer
+	if !at.guessed {
+		c.setNeeded(true) // there is where to sign in, and the client waits for nothing that takes longer
+	}
 	known, err := c.remembered(ctx, at, fresh)
 	if err != nil {
 		return nil, nil, err
@@ -121,7 +129,7 @@ func (c *Client) prepare(ctx context.Context, n need, fresh bool) (*pending, *li
 	var r registration
 	if known != nil {
 		r = *known
-	} else if r, err = c.register(ctx, &at.as, l.redirectURI); err != nil {
+	} else if r, err = c.register(ctx, at, l.redirectURI); err != nil {
 		l.ln.Close()
 		return nil, nil, err
 	}
@@ -259,6 +267,7 @@ func Reserved(param string) bool {
 // show announces a page and opens it in the browser.
 func (c *Client) show(page string) {
 	c.announce(page)
+	c.noteOpened(time.Now())
 	if c.cfg.OpenURL == nil || c.cfg.Prompt != nil {
 		return
 	}
@@ -268,6 +277,30 @@ func (c *Client) show(page string) {
 			c.tell("No browser could be opened (" + err.Error() + "). Open the page yourself.")
 		}
 	}()
+}
+
+// showAgain is show for a page that was shown before, and may be in front of the user still.
+func (c *Client) showAgain(page string) {
+	c.mu.Lock()
+	recent := time.Since(c.opened).Abs() < c.cfg.ShowAgain // the clock may have been put back
+	if !recent {
+		c.opened = time.Now() // lest others that want the same do so too
+	}
+	c.mu.Unlock()
+	if recent {
+		c.announce(page)
+		return
+	}
+	c.show(page)
+}
+
+// noteOpened notes that a page was opened in the browser.
+func (c *Client) noteOpened(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if at.After(c.opened) {
+		c.opened = at
+	}
 }
 
 // announce tells the user which page waits for them, "" for none any more.

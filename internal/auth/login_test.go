@@ -307,7 +307,7 @@ func TestClientCredentials(t *testing.T) {
 	w.refuseAll()
 	mustCall(t, c, "y")
 	f := w.form("token:client_credentials")
-	if f.Get("resource") != w.URL+"/mcp" || f.Get("scope") != "read" || w.auth["token:client_credentials"] == "" {
+	if f.Get("resource") != w.URL+"/mcp" || f.Get("scope") != "read" || w.authorization("token:client_credentials") == "" {
 		t.Errorf("request: %v", f)
 	}
 	w.wantCounts("token:client_credentials=2", "register=0", "authorize=0", "token:refresh_token=0")
@@ -325,7 +325,7 @@ func TestTokenEndpoint(t *testing.T) {
 		if f.Get("resource") != w.URL+"/mcp" || f.Get("scope") != "read" || f.Get("tenant") != "1" {
 			t.Errorf("request: %v", f)
 		}
-		if basic := w.auth["token:client_credentials"] != ""; basic == (method == authPost) || (f.Get("client_secret") != "") != (method == authPost) {
+		if basic := w.authorization("token:client_credentials") != ""; basic == (method == authPost) || (f.Get("client_secret") != "") != (method == authPost) {
 			t.Errorf("method %q: Authorization: %t, request %v", method, basic, f)
 		}
 		w.wantCounts("token:client_credentials=1", ".well-known/oauth-protected-resource/mcp=0", ".well-known/oauth-authorization-server=0")

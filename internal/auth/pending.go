@@ -20,7 +20,8 @@ type pending struct {
 	Verifier    string    `json:"verifier"`
 	URL         string    `json:"url"`
 	Deadline    time.Time `json:"deadline"`
-	Remembered  bool      `json:"remembered"` // the client was registered by an earlier sign-in
+	Opened      time.Time `json:"opened,omitzero"` // in the browser, for the first time
+	Remembered  bool      `json:"remembered"`      // the client was registered by an earlier sign-in
 
 	// Spent says that its code has been sent to the token endpoint. If the process that did so is gone, the code is too.
 	Spent bool `json:"spent,omitempty"`
@@ -70,8 +71,9 @@ func (c *Client) awaitTurn(ctx context.Context, n need) (unlock func(), waited b
 			return func() {}, false, nil
 		}
 		if p, err := c.readPending(ctx); err == nil && p != nil && p.waits() {
+			c.noteOpened(p.Opened)
 			if n.login && !waited {
-				c.show(p.URL) // perhaps its tab was closed
+				c.showAgain(p.URL) // perhaps its tab was closed
 			}
 			c.announce(p.URL)
 			waited = true

@@ -59,8 +59,9 @@ func (c *Client) reusable(r *registration) bool {
 		(c.cfg.CallbackPort == 0 || u.Port() == fmt.Sprint(c.cfg.CallbackPort))
 }
 
-// register makes this program known to as, which will send the user back to redirectURI ("" for a sign-in without).
-func (c *Client) register(ctx context.Context, as *serverMetadata, redirectURI string) (registration, error) {
+// register makes this program known at a place, which will send the user back to redirectURI ("" for a sign-in without).
+func (c *Client) register(ctx context.Context, at *place, redirectURI string) (registration, error) {
+	as := &at.as
 	if r, ok := c.preset(as); ok {
 		r.RedirectURI = redirectURI
 		return r, nil
@@ -70,6 +71,9 @@ func (c *Client) register(ctx context.Context, as *serverMetadata, redirectURI s
 			"ask its administrator for a client ID and pass it with --client-id", as.Issuer)
 	}
 	r, err := c.registerDynamically(ctx, as, redirectURI)
+	if at.guessed && err != nil && !isTransient(err) {
+		return registration{}, &NoSignInError{c.cfg.Server, "it has no OAuth metadata, and registers no clients at " + as.RegistrationEndpoint}
+	}
 	if err != nil {
 		return registration{}, fmt.Errorf("registering at %s: %w", as.Issuer, err)
 	}

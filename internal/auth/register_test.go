@@ -66,8 +66,8 @@ func TestClientAuthentication(t *testing.T) {
 			mustCall(t, c, "refresh")
 			for _, kind := range []string{"token:authorization_code", "token:refresh_token"} {
 				f := w.form(kind)
-				if f.Get("client_id") != test.wantID || f.Get("client_secret") != test.wantPost || w.auth[kind] != test.wantAuth {
-					t.Errorf("%s: client_id %q, client_secret %q, Authorization %q", kind, f.Get("client_id"), f.Get("client_secret"), w.auth[kind])
+				if f.Get("client_id") != test.wantID || f.Get("client_secret") != test.wantPost || w.authorization(kind) != test.wantAuth {
+					t.Errorf("%s: client_id %q, client_secret %q, Authorization %q", kind, f.Get("client_id"), f.Get("client_secret"), w.authorization(kind))
 				}
 			}
 			if body := w.form("register").Get("body"); strings.Contains(body, `"token_endpoint_auth_method":"`+test.asked+`"`) != (test.asked != "") {

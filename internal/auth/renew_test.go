@@ -322,3 +322,48 @@ func TestJSONLabelledAsText(t *testing.T) {
 	c := newClient(t, w.config(t.TempDir(), b))
 	mustCall(t, c, "x")
 }
+
+// The server may say in another way than by 401 that a token is of no use any more. That is no reason to ask anybody.
+func TestRefresh(t *testing.T) {
+	w, b, dir := newWorld(t), &browser{}, t.TempDir()
+	here, there := newClient(t, w.config(dir, b)), newClient(t, w.config(dir, b))
+	refresh := func(c *Client) {
+		t.Helper()
+		if err := c.Refresh(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	refresh(here)
+	w.wantCounts("mcp=0", "token:refresh_token=0", "authorize=0") // nobody is signed in, so there is nothing to renew
+
+	mustCall(t, here, "sign in")
+	mustCall(t, there, "x")
+	old := w.authorization("mcp")
+	refresh(here)
+	w.wantCounts("token:refresh_token=1")
+	for _, c := range []*Client{here, there} {
+		refreshes := w.count("token:refresh_token")
+		if c == there {
+			refresh(c) // has the old token, for which there is a newer one in the store
+		}
+		mustCall(t, c, "y")
+		if got := w.authorization("mcp"); got == old || w.count("token:refresh_token") != refreshes {
+			t.Errorf("the token was not renewed, or once too often")
+		}
+	}
+	w.wantCounts("401=1", "authorize=1", "token:refresh_token=1")
+
+	w.refreshing(func(_ int, rw http.ResponseWriter) bool {
+		reply(rw, 400, map[string]any{"error": "invalid_grant"})
+		return true
+	})
+	if err := here.Refresh(t.Context()); !isSignIn(err) || !here.Needed() {
+		t.Errorf("got %v, needed %t", err, here.Needed())
+	}
+	w.wantCounts("authorize=1", "token:refresh_token=2")
+
+	cfg := w.config(dir, b)
+	cfg.Authorization = "Basic canary"
+	refresh(newClient(t, cfg))
+	w.wantCounts("token:refresh_token=2")
+}

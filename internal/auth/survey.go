@@ -12,6 +12,7 @@ import (
 type Survey struct {
 	Fetched   []Fetched // what was asked for, in order, beginning with the server itself
 	Published bool      // the server has resource metadata (RFC 9728)
+	Guessed   bool      // there is no metadata at all, so that what follows is but what servers of MCP 2025-03-26 have without
 	Resource  string    // what a token would be for
 	Issuer    string    // of the authorization server, as the server names it
 	Named     string    // what that calls itself, which is the same but for known exceptions
@@ -42,7 +43,7 @@ func (c *Client) Survey(ctx context.Context) (*Survey, error) {
 	}
 	s.Resource, s.Issuer, s.Named = p.resource, p.issuer, p.as.Issuer
 	s.AuthorizeAt, s.TokenAt = p.as.AuthorizationEndpoint, p.as.TokenEndpoint
-	s.Published = p.published
+	s.Published, s.Guessed = p.published, p.guessed
 	switch {
 	case c.cfg.ClientID != "":
 		s.Registers = "given"
