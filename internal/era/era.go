@@ -332,11 +332,7 @@ func (c *conn) settle(r *request, m jsonrpc.Message) {
 // fail answers r with an error of ours.
 func (c *conn) fail(r *request, why string) {
 	c.withdraw(r)
-	c.say(failure(r.id, why))
-}
-
-func failure(id jsonrpc.ID, why string) jsonrpc.Message {
-	return jsonrpc.ErrorResponse(id, jsonrpc.Error{Code: remote.CodeLocal, Message: why, Data: map[string]string{"source": "atlassian-mcp"}})
+	c.say(remote.Failure(r.id, why, nil))
 }
 
 // Close is part of remote.Conn.

@@ -144,7 +144,7 @@ func (c *conn) retry(r *request) {
 	if r.inputs != nil {
 		var responses []string
 		for _, in := range r.inputs {
-			responses = append(responses, quote(in.name)+":"+string(in.response))
+			responses = append(responses, jsonrpc.Quote(in.name)+":"+string(in.response))
 		}
 		members = append(members, `"inputResponses":{`+strings.Join(responses, ",")+`}`)
 	}

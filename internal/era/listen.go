@@ -10,6 +10,7 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/remote"
 )
 
 // This file hears of changes for the client, by subscriptions/listen (MCP 2026-07-28, "Subscriptions"). What a listen is about can't be changed: another
@@ -55,7 +56,7 @@ func (c *conn) subscribe(m jsonrpc.Message) {
 	w := wish{id: m.ID}
 	switch {
 	case !c.can("resources", "subscribe"):
-		c.say(unknownMethod(m))
+		c.say(jsonrpc.UnknownMethod(m))
 		return
 	case !ok || uri == "":
 		c.say(jsonrpc.ErrorResponse(m.ID, jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "uri is missing"}))
@@ -85,7 +86,7 @@ func (c *conn) filter() string {
 	}
 	var uris []string
 	for _, uri := range c.listening.uris {
-		uris = append(uris, quote(uri))
+		uris = append(uris, jsonrpc.Quote(uri))
 	}
 	if uris != nil {
 		members = append(members, `"resourceSubscriptions":[`+strings.Join(uris, ",")+`]`)
@@ -110,13 +111,13 @@ func (c *conn) listen() {
 	sent := c.server.Send(m)
 	c.unattended = false
 	if !sent {
-		c.deaf(id, failure(id, "too many requests wait for the server"))
+		c.deaf(id, remote.Failure(id, "too many requests wait for the server", nil))
 		return
 	}
 	c.after(ackTimeout, func() {
 		if l.next == id {
 			c.abort(id)
-			c.deaf(id, failure(id, "server does not say that it has begun to tell of changes"))
+			c.deaf(id, remote.Failure(id, "server does not say that it has begun to tell of changes", nil))
 		}
 	})
 }
@@ -148,7 +149,7 @@ func (c *conn) news(m jsonrpc.Message) {
 		}
 	case string(mcp.MethodNotificationCancelled): // the stream broke
 		if id, _ := m.Cancels(); l.is(id) {
-			c.deaf(id, failure(id, "connection to the server was lost"))
+			c.deaf(id, remote.Failure(id, "connection to the server was lost", nil))
 		}
 	default:
 		c.say(m)
@@ -179,7 +180,7 @@ func (c *conn) grant(refused []string) {
 	c.listening.waiting = nil
 	for _, w := range waiting {
 		if w.uri != "" && slices.Contains(refused, w.uri) {
-			c.say(failure(w.id, "server does not tell of changes to this resource"))
+			c.say(remote.Failure(w.id, "server does not tell of changes to this resource", nil))
 			continue
 		}
 		c.say(jsonrpc.NewResponse(w.id, []byte(`{}`)))

@@ -2,7 +2,6 @@ package era
 
 import (
 	"bytes"
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -46,20 +45,20 @@ func clientCapabilities(declared []byte) []byte {
 		case "roots":
 			value = `{}`
 		}
-		kept = append(kept, quote(name)+":"+value)
+		kept = append(kept, jsonrpc.Quote(name)+":"+value)
 	}
 	return []byte("{" + strings.Join(kept, ",") + "}")
 }
 
 // meta returns the members of _meta that every request carries.
 func (c *conn) meta() string {
-	meta := quote(mcp.MetaKeyProtocolVersion) + ":" + quote(mcp.ProtocolVersion20260728)
+	meta := jsonrpc.Quote(mcp.MetaKeyProtocolVersion) + ":" + jsonrpc.Quote(mcp.ProtocolVersion20260728)
 	if c.client.info != nil {
-		meta += "," + quote(mcp.MetaKeyClientInfo) + ":" + string(c.client.info)
+		meta += "," + jsonrpc.Quote(mcp.MetaKeyClientInfo) + ":" + string(c.client.info)
 	}
-	meta += "," + quote(mcp.MetaKeyClientCapabilities) + ":" + string(c.client.capabilities)
+	meta += "," + jsonrpc.Quote(mcp.MetaKeyClientCapabilities) + ":" + string(c.client.capabilities)
 	if c.level != "" {
-		meta += "," + quote(mcp.MetaKeyLogLevel) + ":" + quote(c.level)
+		meta += "," + jsonrpc.Quote(mcp.MetaKeyLogLevel) + ":" + jsonrpc.Quote(c.level)
 	}
 	return meta
 }
@@ -72,8 +71,8 @@ func (c *conn) welcome() []byte {
 		}
 		return instead
 	}
-	info := member(member(`{"name":`+quote(c.host)+`,"version":"0"}`, "serverInfo"), "_meta", mcp.MetaKeyServerInfo)
-	result := `{"protocolVersion":` + quote(c.client.version) + `,"capabilities":` + member(`{}`, "capabilities") + `,"serverInfo":` + info
+	info := member(member(`{"name":`+jsonrpc.Quote(c.host)+`,"version":"0"}`, "serverInfo"), "_meta", mcp.MetaKeyServerInfo)
+	result := `{"protocolVersion":` + jsonrpc.Quote(c.client.version) + `,"capabilities":` + member(`{}`, "capabilities") + `,"serverInfo":` + info
 	if instructions := member("", "instructions"); instructions != "" {
 		result += `,"instructions":` + instructions
 	}
@@ -91,16 +90,12 @@ func (c *conn) setLevel(m jsonrpc.Message) jsonrpc.Message {
 	level, _ := jsonrpc.Text(jsonrpc.Lookup(m.Raw, "params", "level"))
 	switch {
 	case !c.can("logging"):
-		return unknownMethod(m)
+		return jsonrpc.UnknownMethod(m)
 	case !slices.Contains([]string{"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}, level):
 		return jsonrpc.ErrorResponse(m.ID, jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "no such level"})
 	}
 	c.level = level
 	return jsonrpc.NewResponse(m.ID, []byte(`{}`))
-}
-
-func unknownMethod(m jsonrpc.Message) jsonrpc.Message {
-	return jsonrpc.ErrorResponse(m.ID, jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "server does not know the method " + m.Method})
 }
 
 // withMeta returns the request m with members in its _meta. Params that are no object, which no method has, stay as they are.
@@ -156,9 +151,4 @@ func splice(m jsonrpc.Message, at jsonrpc.Span, text string) jsonrpc.Message {
 		panic(err)
 	}
 	return changed
-}
-
-func quote(s string) string {
-	text, _ := json.Marshal(s)
-	return string(text)
 }

@@ -224,6 +224,11 @@ func ErrorResponse(id ID, e Error) Message {
 	return m
 }
 
+// UnknownMethod returns the answer to a request whose method the server doesn't have.
+func UnknownMethod(request Message) Message {
+	return ErrorResponse(request.ID, Error{Code: CodeMethodNotFound, Message: "server does not know the method " + request.Method})
+}
+
 // NewRequest returns a request of our own. params is JSON, nil means none.
 func NewRequest(id ID, method string, params []byte) Message {
 	var b bytes.Buffer
@@ -250,6 +255,13 @@ func NewResponse(id ID, result []byte) Message {
 	b.WriteByte('}')
 	m, _ := Parse(b.Bytes())
 	return m
+}
+
+// Quote returns text as a JSON string, in which &, < and > stand as they are: people copy addresses out of messages.
+func Quote(text string) string {
+	var b bytes.Buffer
+	encode(&b, text)
+	return b.String()
 }
 
 // encode writes v without the HTML escapes of json.Marshal and without its newline.

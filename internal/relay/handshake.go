@@ -62,7 +62,7 @@ func (r *relay) await(m jsonrpc.Message) {
 	case m.Kind == jsonrpc.Notification && r.hand.initialize.Raw == nil && r.dialing == nil:
 		r.cfg.Log.Debug("message dropped: there is no session", "kind", m.Kind.String(), "method", m.Method)
 	case m.Method == "ping" && m.Kind == jsonrpc.Request:
-		r.answerInBatch(success(m, `{}`))
+		r.answerInBatch(jsonrpc.NewResponse(m.ID, []byte(`{}`)))
 	case m.Method == "initialize" && m.Kind == jsonrpc.Request:
 		r.begin(m)
 	case m.Method == "server/discover" && m.Kind == jsonrpc.Request && r.hand.initialize.Raw == nil && r.hand.discover.Raw == nil && r.dialing == nil:
@@ -132,7 +132,7 @@ func (r *relay) greet() {
 		r.hand.told = r.guess(version)
 	}
 	r.person.stale.Store(true)
-	r.answerInBatch(success(first, string(r.hand.told)))
+	r.answerInBatch(jsonrpc.NewResponse(first.ID, r.hand.told))
 }
 
 // guess returns what a server of which nothing is known may answer to initialize.
@@ -167,7 +167,7 @@ func (r *relay) forgoDiscover() {
 	if r.dialing != nil && r.dialing.first.Method == m.Method {
 		r.abandon()
 	}
-	r.answerInBatch(unknownMethod(m.Message))
+	r.answerInBatch(jsonrpc.UnknownMethod(m.Message))
 }
 
 // welcome takes what a server has said until it has answered the client's initialize. It returns what of that is for the client.
@@ -227,9 +227,9 @@ func lacking(told, has []byte) map[string]string {
 func (r *relay) ours(m jsonrpc.Message) bool {
 	if result, ok := r.hand.lacking[m.Method]; ok && m.Kind == jsonrpc.Request {
 		if result == "" {
-			r.answerInBatch(unknownMethod(m))
+			r.answerInBatch(jsonrpc.UnknownMethod(m))
 		} else {
-			r.answerInBatch(success(m, result))
+			r.answerInBatch(jsonrpc.NewResponse(m.ID, []byte(result)))
 		}
 		return true
 	}
@@ -352,36 +352,14 @@ func (r *relay) lack(m jsonrpc.Message) {
 	failed, ok := errors.AsType[*remote.OpenError](r.failure)
 	switch {
 	case m.Method == "server/discover":
-		r.answerInBatch(unknownMethod(m))
+		r.answerInBatch(jsonrpc.UnknownMethod(m))
 	case r.person.needed && (!ok || r.person.page != "" || r.byPerson(failed)):
 		r.person.offered.Store(true)
 		r.person.tellPage()
 		r.answerInBatch(withoutPerson(m, r.person.page, r.failure))
 	case ok:
-		r.answerInBatch(failed.Answer.WithID(m.ID))
+		r.answerInBatch(failed.AnswerTo(m))
 	default:
-		r.answerInBatch(failure(m, fmt.Sprintf("the server has not answered within %v", r.cfg.Remote.HandshakeTimeout), ""))
+		r.answerInBatch(remote.Failure(m.ID, fmt.Sprintf("the server has not answered within %v", r.cfg.Remote.HandshakeTimeout), nil))
 	}
-}
-
-// success answers m with a result.
-func success(m jsonrpc.Message, result string) jsonrpc.Message {
-	answer, err := jsonrpc.Parse([]byte(`{"jsonrpc":"2.0","id":` + string(m.ID) + `,"result":` + result + `}`))
-	if err != nil {
-		panic(err) // the result is JSON
-	}
-	return answer
-}
-
-// failure answers m with an error of ours, and with the page that would help, if url is not "".
-func failure(m jsonrpc.Message, text, url string) jsonrpc.Message {
-	data := map[string]any{"source": "atlassian-mcp"}
-	if url != "" {
-		data["url"] = url
-	}
-	return jsonrpc.ErrorResponse(m.ID, jsonrpc.Error{Code: remote.CodeLocal, Message: text, Data: data})
-}
-
-func unknownMethod(m jsonrpc.Message) jsonrpc.Message {
-	return jsonrpc.ErrorResponse(m.ID, jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "server does not know the method " + m.Method})
 }

@@ -302,21 +302,31 @@ func TestHandshakeNetworkDown(t *testing.T) {
 
 // TestHandshakeRefused is about failures that will not be over by themselves, before and after the client was answered here.
 func TestHandshakeRefused(t *testing.T) {
-	for name, refused := range map[string]reply{"403": status(403, "no"), "error": body(`{"jsonrpc":"2.0","id":$ID,"error":{"code":-31000,"message":"no"}}`)} {
+	const said = `{"code":-32602,"message":"no","data":{"n":1e400}}`
+	ours := `"message":"opening the session: server answered with error -32602: no","data":{"error":` + said + `,"source":"atlassian-mcp"}}`
+	for name, test := range map[string]struct {
+		refused reply
+		want    string // in the answers to other requests
+	}{
+		"403":            {status(403, "no"), `"text":"no"`},
+		"error":          {body(`{"jsonrpc":"2.0","id":$ID,"error":` + said + `}`), ours},
+		"403 with error": {status(403, `{"jsonrpc":"2.0","id":null,"error":`+said+`}`), ours},
+	} {
 		bubble(t, name, func(t *testing.T) {
+			refused := test.refused
 			ready := make(chan struct{})
 			s := newServer(t, script{"initialize": inTurn(after(ready, refused), refused, body(result("$ID", able)))})
 			c := start(t, s.config())
 			c.write(initialize, initialized, call(1, "x"), call(2, "x"))
 			c.wantGuess("2025-06-18")
 			close(ready)
-			c.wantError("1", -31000, "no")
-			c.wantError("2", -31000, "no")
+			c.wantError("1", -31000, test.want)
+			c.wantError("2", -31000, test.want)
 			time.Sleep(time.Hour)
 			c.quiet()
 			s.count("initialize", 1)
 			c.write(call(3, "x"))
-			c.wantError("3", -31000, "no")
+			c.wantError("3", -31000, test.want)
 			c.write(call(4, "x"))
 			c.wantAll(changed("tools"), changed("prompts"), result(4, `{}`))
 			c.end()

@@ -1,17 +1,15 @@
 package relay
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/remote"
 )
 
 // This file is what the client gets while a person must act: the tool sign_in, and words about it. It serves before there is a session
@@ -114,7 +112,7 @@ func (r *relay) personChanged() {
 	for _, e := range p.elicited {
 		if !e.over {
 			e.over = true
-			r.reply(jsonrpc.NewRequest("", "notifications/elicitation/complete", []byte(`{"elicitationId":`+quote(e.id)+`}`)))
+			r.reply(jsonrpc.NewRequest("", "notifications/elicitation/complete", []byte(`{"elicitationId":`+jsonrpc.Quote(e.id)+`}`)))
 		}
 	}
 	if len(p.asking) > 0 {
@@ -256,7 +254,7 @@ func (r *relay) tell(a *ask) {
 	a.page = p.page
 	if token := jsonrpc.Lookup(a.m.Raw, "params", "_meta", "progressToken"); token != nil {
 		a.steps++
-		text := quote("Open this page to sign in: " + p.page)
+		text := jsonrpc.Quote("Open this page to sign in: " + p.page)
 		r.reply(jsonrpc.NewRequest("", "notifications/progress", fmt.Appendf(nil, `{"progressToken":%s,"progress":%d,"message":%s}`, token, a.steps, text)))
 	}
 	if jsonrpc.Lookup(r.hand.initialize.Raw, "params", "capabilities", "elicitation", "url") == nil || isModern(a.m) {
@@ -273,7 +271,7 @@ func (r *relay) tell(a *ask) {
 	p.ids++
 	id := p.prefix + strconv.Itoa(p.ids)
 	message := "Sign in to " + r.cfg.Remote.URL.Host + " in your browser."
-	params := fmt.Appendf(nil, `{"mode":"url","elicitationId":"%s","url":%s,"message":%s}`, id, quote(p.page), quote(message))
+	params := fmt.Appendf(nil, `{"mode":"url","elicitationId":"%s","url":%s,"message":%s}`, id, jsonrpc.Quote(p.page), jsonrpc.Quote(message))
 	request := jsonrpc.NewRequest(jsonrpc.ID(strconv.Quote(id)), "elicitation/create", params)
 	p.elicited[request.ID.Key()] = &elicitation{id: id, page: p.page}
 	r.reply(request)
@@ -311,11 +309,15 @@ func withoutPerson(m jsonrpc.Message, page string, err error) jsonrpc.Message {
 	}
 	switch m.Method {
 	case "tools/list":
-		return success(m, tools(m))
+		return jsonrpc.NewResponse(m.ID, []byte(tools(m)))
 	case "tools/call":
 		return toolResult(m, "This tool needs the user to sign in"+text+" Call the tool sign_in, then repeat this call. "+invitation(page), true)
 	}
-	return failure(m, "the user has to sign in"+text+" "+invitation(page), page)
+	var data map[string]any
+	if page != "" {
+		data = map[string]any{"url": page}
+	}
+	return remote.Failure(m.ID, "the user has to sign in"+text+" "+invitation(page), data)
 }
 
 // tools returns the list of tools that there is without a session.
@@ -333,20 +335,11 @@ func tools(m jsonrpc.Message) string {
 
 // toolResult answers a tools/call with a text.
 func toolResult(m jsonrpc.Message, text string, failed bool) jsonrpc.Message {
-	result := `{"content":[{"type":"text","text":` + quote(text) + `}],"isError":` + strconv.FormatBool(failed)
+	result := `{"content":[{"type":"text","text":` + jsonrpc.Quote(text) + `}],"isError":` + strconv.FormatBool(failed)
 	if isModern(m) {
 		result += `,"resultType":"complete"`
 	}
-	return success(m, result+`}`)
-}
-
-// quote returns text in JSON.
-func quote(text string) string {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // people copy addresses out of logs
-	e.Encode(text)
-	return strings.TrimSpace(b.String())
+	return jsonrpc.NewResponse(m.ID, []byte(result+`}`))
 }
 
 // isModern reports whether m is of MCP 2026-07-28 or later, whose every request says so.

@@ -22,12 +22,12 @@ type site struct {
 
 // toSite returns m as it may go on to the server. It returns false if m is answered, or waits.
 func (r *relay) toSite(m jsonrpc.Message) (jsonrpc.Message, bool) {
-	passes, verdict, reason := r.cfg.Site.Judge(m, r.site.place)
+	passes, verdict, why := r.cfg.Site.Judge(m, r.site.place)
 	switch verdict {
 	case policy.Refused:
-		r.cfg.Log.Debug("call refused", "reason", reason)
+		r.cfg.Log.Debug("call refused", "reason", why)
 		if m.Kind == jsonrpc.Request {
-			r.answerInBatch(toolResult(m, reason, true))
+			r.answerInBatch(toolResult(m, why.Error(), true))
 		}
 		return m, false
 	case policy.Undecided:

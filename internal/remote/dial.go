@@ -26,7 +26,7 @@ func Dial(ctx context.Context, cfg Config, first jsonrpc.Message) (Conn, error) 
 	cfg = cfg.withDefaults()
 	discover := first.Method == "server/discover"
 	if discover && (cfg.Transport == SSEFirst || cfg.Transport == SSEOnly) {
-		return nil, &OpenError{Answer: unknownMethod(first)}
+		return nil, &OpenError{Answer: jsonrpc.UnknownMethod(first)}
 	}
 
 	var attempts []attempt
@@ -49,7 +49,7 @@ func Dial(ctx context.Context, cfg Config, first jsonrpc.Message) (Conn, error) 
 		if err == nil && answer.Failed {
 			c.Close()
 			if discover && !modernError(http.StatusBadRequest, answer) {
-				answer = unknownMethod(first)
+				answer = jsonrpc.UnknownMethod(first)
 			}
 			return nil, &OpenError{Answer: answer}
 		}
@@ -78,7 +78,7 @@ func Dial(ctx context.Context, cfg Config, first jsonrpc.Message) (Conn, error) 
 	case discover && isRefusal && modernError(r.Status, r.body):
 		return nil, &OpenError{Answer: r.body.WithID(first.ID)}
 	case discover && older(cause):
-		return nil, &OpenError{Answer: unknownMethod(first)}
+		return nil, &OpenError{Answer: jsonrpc.UnknownMethod(first)}
 	case isRefusal && r.body.Kind == jsonrpc.Response:
 		return nil, &OpenError{Answer: r.body.WithID(first.ID), Err: &r.StatusError}
 	}
@@ -125,10 +125,6 @@ func older(err error) bool {
 		return true // it ended its answer as if there were nothing to say
 	}
 	return errors.Is(err, errNoAnswer) || errors.As(err, &content) || errors.As(err, &unreadable)
-}
-
-func unknownMethod(m jsonrpc.Message) jsonrpc.Message {
-	return jsonrpc.ErrorResponse(m.ID, jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "server does not know the method " + m.Method})
 }
 
 // openStreamable opens a session by Streamable HTTP. It returns what start does.

@@ -2,8 +2,10 @@ package remote
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -16,6 +18,9 @@ import (
 // CodeLocal is the code of the errors that are made up here, outside the range that JSON-RPC reserves, so that nobody takes
 // them for the server's (MCP 2026-07-28, "Error Codes").
 const CodeLocal = -31000
+
+// source is what they have in their data.
+const source = "atlassian-mcp"
 
 // maxErrorText is how much is kept of the text that comes with an error, in bytes. More is a web page.
 const maxErrorText = 4 << 10
@@ -34,6 +39,18 @@ func (e *OpenError) Error() string {
 }
 
 func (e *OpenError) Unwrap() error { return e.Err }
+
+// AnswerTo returns the response to m, a request for which there is no session now. What the server has said is about the first message, and must not pass
+// for what it says of m.
+func (e *OpenError) AnswerTo(m jsonrpc.Message) jsonrpc.Message {
+	said := jsonrpc.Lookup(e.Answer.Raw, "error")
+	if by, _ := jsonrpc.Text(jsonrpc.Lookup(said, "data", "source")); by == source || e.Answer.ID.Key() == m.ID.Key() {
+		return e.Answer.WithID(m.ID)
+	}
+	words, _ := jsonrpc.Text(jsonrpc.Lookup(said, "message"))
+	text := fmt.Sprintf("opening the session: server answered with error %s: %s", jsonrpc.Lookup(said, "code"), words)
+	return Failure(m.ID, text, map[string]any{"error": json.RawMessage(said)})
+}
 
 // A StatusError is an HTTP status that is no success.
 type StatusError struct {
@@ -119,11 +136,11 @@ func (c *conn) failure(call *call, err error) jsonrpc.Message {
 
 // answer makes up the response to the request id that err is the fate of.
 func (c *conn) answer(id jsonrpc.ID, err error) jsonrpc.Message {
-	e := jsonrpc.Error{Code: CodeLocal, Message: err.Error()}
+	text := err.Error()
 	if hint := c.cfg.Hint(err); hint != "" {
-		e.Message += " (" + hint + ")"
+		text += " (" + hint + ")"
 	}
-	data := map[string]any{"source": "atlassian-mcp"}
+	data := make(map[string]any)
 	var status *StatusError
 	if errors.As(err, &status) {
 		data["status"] = status.Status
@@ -138,8 +155,14 @@ func (c *conn) answer(id jsonrpc.ID, err error) jsonrpc.Message {
 	if errors.As(err, &content) && content.Body != "" {
 		data["text"] = content.Body
 	}
-	e.Data = data
-	return jsonrpc.ErrorResponse(id, e)
+	return Failure(id, text, data)
+}
+
+// Failure makes up the error that answers the request id. Its data says whose words these are, and what more says, which may be nil.
+func Failure(id jsonrpc.ID, text string, more map[string]any) jsonrpc.Message {
+	data := map[string]any{"source": source}
+	maps.Copy(data, more)
+	return jsonrpc.ErrorResponse(id, jsonrpc.Error{Code: CodeLocal, Message: text, Data: data})
 }
 
 // A refusal is an HTTP status that is no success, with the JSON-RPC error that came as its body, if one did.
