@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -29,8 +29,10 @@ type mcpClient struct {
 	policy *policy.Tools // what the user's flags permit; nil permits all
 	site   *policy.Site  // where tools may work; nil means anywhere
 	locate func(context.Context) (string, error)
-	calls  int
+	renew  func(context.Context) error        // gets a new token; nil if there is none to get
 	told   func(method string, params []byte) // of notifications; nil means nobody
+	calls  int
+	failed sync.Map // error by jsonrpc.ID, of the requests that the server gave no answer to
 }
 
 // openClient opens a session with the server that the flags and args name, and shows on line what it waits for. It opens no browser: who is not
@@ -45,11 +47,9 @@ func (f *relayFlags) openClient(cmd *cobra.Command, args []string, line *statusL
 		closeLog()
 		return nil, func() {}, err
 	}
-	cfg.Remote.Waiting = nil
-	cfg.Remote.Stale = nil // this session ends before a new one could help
 	line.show("connecting to " + cfg.Remote.URL.Host)
 	if c, err = dial(cmd.Context(), cfg.Remote); err == nil {
-		c.policy, c.site, c.locate = cfg.Tools, cfg.Site, cfg.Locate
+		c.policy, c.site, c.locate, c.renew = cfg.Tools, cfg.Site, cfg.Locate, cfg.Remote.Renew
 	}
 	return c, func() {
 		if c != nil {
@@ -65,6 +65,10 @@ func (f *relayFlags) openClient(cmd *cobra.Command, args []string, line *statusL
 // advice that there is on a refusal of Atlassian's.
 func dial(ctx context.Context, cfg remote.Config) (*mcpClient, error) {
 	c := &mcpClient{url: cfg.URL.String()}
+	cfg.Waiting = nil // nobody is asked to sign in
+	cfg.Stale = nil   // the session ends before a new one could help
+	cfg.Hint = nil    // a person gets it on a line of its own
+	cfg.Answer = c.noteFailure
 	err := c.open(ctx, cfg, mcp.MethodInitialize, mcp.InitializeParams{
 		ProtocolVersion: mcp.LATEST_LEGACY_PROTOCOL_VERSION,
 		ClientInfo:      implementation(),
@@ -113,19 +117,31 @@ func (c *mcpClient) openError(err error) error {
 	if !ok {
 		return err
 	}
-	status, refused := errors.AsType[*remote.StatusError](err)
+	_, refused := errors.AsType[*remote.StatusError](err)
 	answered, _ := errors.AsType[*answeredError](c.answerError(failed.Answer))
 	switch {
 	case failed.Err == nil:
 		return c.answerError(failed.Answer)
 	case refused && answered != nil && answered.modern():
 		return answered
-	case refused:
+	}
+	return c.explained(err)
+}
+
+// explained returns err, with advice if it is a refusal of Atlassian's.
+func (c *mcpClient) explained(err error) error {
+	if status, ok := errors.AsType[*remote.StatusError](err); ok {
 		if r, ok := atlassian.Explain(c.url, status.Status, status.Body); ok {
 			return &refusedError{err, r}
 		}
 	}
 	return err
+}
+
+// noteFailure is [remote.Config]'s Answer. It has no better answer, but keeps err: a person can be told more than is made of it for programs.
+func (c *mcpClient) noteFailure(m jsonrpc.Message, err error) (jsonrpc.Message, bool) {
+	c.failed.Store(m.ID, err)
+	return jsonrpc.Message{}, false
 }
 
 // call sends a request and waits for its result.
@@ -150,13 +166,13 @@ func (c *mcpClient) call(ctx context.Context, method mcp.MCPMethod, params, resu
 
 // toSite returns m as it may go to the server, see policy.Site.
 func (c *mcpClient) toSite(ctx context.Context, m jsonrpc.Message) (jsonrpc.Message, error) {
-	passes, verdict, reason := c.site.Judge(m, policy.Place{})
+	passes, verdict, why := c.site.Judge(m, policy.Place{})
 	if verdict == policy.Undecided {
 		id, err := c.locate(ctx)
-		passes, verdict, reason = c.site.Judge(m, policy.Place{CloudID: id, Err: err})
+		passes, verdict, why = c.site.Judge(m, policy.Place{CloudID: id, Err: err})
 	}
-	if verdict != policy.Passes {
-		return m, errors.New(strings.TrimSuffix(reason, "."))
+	if verdict == policy.Refused {
+		return m, &siteRefusal{why}
 	}
 	return passes, nil
 }
@@ -242,6 +258,9 @@ func (c *mcpClient) await(ctx context.Context, id jsonrpc.ID, result any) error 
 		switch {
 		case answer.Raw == nil:
 		case answer.Failed:
+			if err, ok := c.failed.Load(id); ok {
+				return c.explained(err.(error))
+			}
 			return c.answerError(answer)
 		default:
 			if err := json.Unmarshal(jsonrpc.Lookup(answer.Raw, "result"), result); err != nil {

@@ -45,8 +45,6 @@ func (f *doctorFlags) diagnosis(cmd *cobra.Command, args []string, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
-	cfg.Remote.Waiting = nil
-	cfg.Remote.Stale = nil // what it finds is to stay as it is
 	d := &diagnosis{server: server, site: f.site.name, locate: cfg.Locate, remote: cfg.Remote, signIn: user.cfg, survey: new(auth.Survey)}
 	d.account = &account{cfg: user.cfg, client: auth.New(user.cfg), close: user.Close}
 	d.others, d.otherErr = user.cfg.Store.Others()

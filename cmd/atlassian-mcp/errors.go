@@ -115,6 +115,8 @@ func hint(err error) string {
 		locked      *keychain.LockedError
 		slow        *keychain.TimeoutError
 		none        *keychain.NoServiceError
+		noSite      *siteError
+		elsewhere   *siteRefusal
 	)
 	switch {
 	case errors.As(err, &refused):
@@ -135,6 +137,10 @@ func hint(err error) string {
 		return "--token-store file keeps tokens in files that only you can read"
 	case errors.As(err, &usage):
 		return usage.advice
+	case errors.As(err, &elsewhere):
+		return elsewhere.advice()
+	case errors.As(err, &noSite):
+		return noSite.advice
 	case errors.As(err, &proxy), errors.As(err, &op) && op.Op == "proxyconnect":
 		return "this is about the HTTP proxy, not the server: check HTTPS_PROXY, HTTP_PROXY and NO_PROXY, and the proxy's user name and password in them"
 	case errors.As(err, &dns):

@@ -78,7 +78,43 @@ func (s *siteFlag) limit(cfg *relay.Config, server *connection) {
 	}
 	l := &locator{site: *s, transport: server.client.Transport, log: cfg.Log}
 	cfg.Site = &policy.Site{Name: s.name, Siteless: append(atlassian.SitelessTools(), "sign_in")} // which is the relay's own
-	cfg.Locate = l.locate
+	cfg.Locate = func(ctx context.Context) (string, error) {
+		id, err := l.locate(ctx)
+		if unknown, ok := err.(*siteError); ok {
+			err = fmt.Errorf("%w; the user should %s", unknown, unknown.advice) // in words for a model
+		}
+		return id, err
+	}
+}
+
+// A siteError says why the cloudId of a site is not known.
+type siteError struct {
+	what   string
+	advice string // to the user
+}
+
+func (e *siteError) Error() string { return e.what }
+
+// A siteRefusal says why a command does not call a tool, in words for the person who gave it.
+type siteRefusal struct{ why *policy.SiteError }
+
+func (e *siteRefusal) Error() string {
+	if unknown, ok := errors.AsType[*siteError](e.why); ok {
+		return unknown.what
+	}
+	return fmt.Sprintf("not called: --site keeps calls at %s, %s", e.why.Site, e.why.Reason)
+}
+
+// advice is what to do about it.
+func (e *siteRefusal) advice() string {
+	unknown, ok := errors.AsType[*siteError](e.why)
+	switch {
+	case ok:
+		return unknown.advice
+	case e.why.Advice != "":
+		return clause(e.why.Advice) + ", or change --site"
+	}
+	return "correct the arguments, or leave out --site"
 }
 
 // A locator finds out the cloudId of a site.
@@ -105,7 +141,7 @@ type knownSite struct {
 	At      time.Time `json:"at"`
 }
 
-// locate is relay.Config's. Its errors tell a model what its user has to do.
+// locate returns the cloudId. Errors that the user can do something about are *siteErrors.
 func (l *locator) locate(ctx context.Context) (string, error) {
 	path := l.file()
 	if known, ok := l.read(path)[l.site.name]; ok && isUUID(known.CloudID) && time.Since(known.At).Abs() < siteLife {
@@ -139,21 +175,21 @@ func (l *locator) ask(ctx context.Context) (string, error) {
 	client := &http.Client{Transport: l.transport, CheckRedirect: checkSiteRedirect}
 	res, err := withoutURL(client.Do)(req)
 	if err != nil {
-		return "", fmt.Errorf("%s can't be reached (%v); the user should check the name after --site, and the network", l.site.name, err)
+		return "", &siteError{fmt.Sprintf("%s can't be reached (%v)", l.site.name, err), "check the name after --site, and the network"}
 	}
 	defer res.Body.Close()
 	if res.StatusCode == http.StatusNotFound {
-		return "", fmt.Errorf("there is no site %s; the user should correct the name after --site", l.site.name)
+		return "", &siteError{"there is no site " + l.site.name, "correct the name after --site"}
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxTenantInfo))
 	id, _ := jsonrpc.Text(jsonrpc.Lookup(body, "cloudId"))
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("the answer of %s was cut (%v); try again", l.site.name, err)
+		return "", &siteError{fmt.Sprintf("the answer of %s was cut (%v)", l.site.name, err), "try again"}
 	case res.StatusCode != http.StatusOK:
-		return "", fmt.Errorf("%s answered %q; try again, or have the user check the name after --site", l.site.name, res.Status)
+		return "", &siteError{fmt.Sprintf("%s answered %q", l.site.name, res.Status), "try again, or check the name after --site"}
 	case !json.Valid(body) || !isUUID(id):
-		return "", fmt.Errorf("%s does not answer as an Atlassian site does; the user should check the name after --site, and whether a proxy answers in its place", l.site.name)
+		return "", &siteError{l.site.name + " does not answer as an Atlassian site does", "check the name after --site, and whether a proxy answers in its place"}
 	}
 	return id, nil
 }
@@ -170,8 +206,11 @@ func checkSiteRedirect(req *http.Request, via []*http.Request) error {
 func (d *diagnosis) atSite(ctx context.Context) finding {
 	const tool = "getAccessibleAtlassianResources"
 	id, err := d.locate(ctx)
+	if unknown, ok := errors.AsType[*siteError](err); ok {
+		err = unknown
+	}
 	if err != nil {
-		return finding{Mark: markFailed, Text: err.Error()}
+		return failure(err)
 	}
 	found := finding{Mark: markFine, Text: fmt.Sprintf("calls are for %s, cloudId %s", d.site, id)}
 	if d.client == nil || !slices.Contains(d.tools, tool) {
@@ -186,7 +225,7 @@ func (d *diagnosis) atSite(ctx context.Context) finding {
 	if !result.IsError && !strings.Contains(result.text(), id) {
 		return finding{
 			Mark: markFailed, Text: fmt.Sprintf("the sign-in has no access to %s, cloudId %s", d.site, id),
-			Advice: "Choose the site on the page of 'atlassian-mcp login', sign in as somebody who belongs to it, or correct --site.",
+			Advice: d.login() + " and choose the site on its page, sign in as somebody who belongs to it, or correct --site",
 		}
 	}
 	return found

@@ -106,7 +106,7 @@ func TestLocate(t *testing.T) {
 	} {
 		asked = nil
 		id, err := locate(name)
-		if want == "" && (id != siteID || err != nil) || want != "" && (id != "" || err == nil || !strings.Contains(err.Error(), want)) {
+		if want == "" && (id != siteID || err != nil) || want != "" && (id != "" || err == nil || hint(err) == "" || !strings.Contains(err.Error()+", "+hint(err), want)) {
 			t.Errorf("%s: %q, %v; want %q", name, id, err, want)
 		}
 		if len(asked) == 0 || len(asked) > 3 {
@@ -186,14 +186,27 @@ func TestSiteCall(t *testing.T) {
 		{[]string{"executeRead", "name=listJiraProjects", "inputs={}", "--site", acme.Address}, exitOK, acme.ID},
 		{[]string{"executeRead", "name=listJiraProjects", "inputs={}", "--site", labs.Address}, exitOK, labs.ID},
 		{[]string{"executeRead", "name=listJiraProjects", "inputs={}", "cloudId=" + labs.ID, "--site", labs.Address}, exitOK, labs.ID},
-		{[]string{"executeRead", "name=listJiraProjects", "inputs={}", "cloudId=" + acme.ID, "--site", labs.Address}, exitFailure, "this call names another"},
+		{[]string{"executeRead", "name=listJiraProjects", "inputs={}", "cloudId=" + acme.ID, "--site", labs.Address}, exitFailure, "call names another (\"" + acme.ID + "\")\natlassian-mcp: hint: leave out cloudId to work at " + strings.TrimPrefix(labs.Address, "http://") + ", or change --site\n"},
+		{[]string{"executeRead", "name=listJiraProjects", "inputs={\"cloudId\":1}", "--site", labs.Address}, exitFailure, "cloudId is no string\natlassian-mcp: hint: correct the arguments"},
 		{[]string{"atlassianUserInfo", "--site", s.Endpoint("/nowhere")}, exitOK, "account_id"},
-		{[]string{"searchConfluence", "cql=type = page", "--site", s.Endpoint("/nowhere")}, exitFailure, "the user should correct the name after --site"},
+		{[]string{"searchConfluence", "cql=type = page", "--site", s.Endpoint("/nowhere")}, exitFailure, "/nowhere\natlassian-mcp: hint: correct the name after --site\n"},
 	} {
 		stdout, stderr, status := u.run(append([]string{"call", "--server", s.Endpoint("/v2/mcp")}, tt.args...)...)
 		if status != tt.status || !strings.Contains(stdout+stderr, tt.text) {
 			t.Errorf("%q: status %d, %s%s", tt.args, status, stdout, stderr)
 		}
+	}
+}
+
+// TestSiteNowhere has a client call a tool at a site that is none: the model is told what its user has to do.
+func TestSiteNowhere(t *testing.T) {
+	s, u := startSandbox(t), newShell(t)
+	u.signIn(s.Endpoint("/v1/mcp"), issuer.Choice{})
+	stdin := initialize + "\n" + `{"jsonrpc":"2.0","method":"notifications/initialized"}` + "\n" +
+		`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"getVisibleJiraProjects","arguments":{}}}` + "\n"
+	stdout, _, _ := u.runWith(stdin, s.Endpoint("/v1/mcp"), "--site", s.Endpoint("/nowhere"))
+	if !strings.Contains(stdout, "there is no site") || !strings.Contains(stdout, "; the user should correct the name after --site") {
+		t.Errorf("standard output %s", stdout)
 	}
 }
 

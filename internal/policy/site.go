@@ -39,37 +39,56 @@ const (
 	Undecided                // it can't be told without a CloudID, nor why there is none
 )
 
-// Judge returns m, from the client, as it may go to the server if it passes, and if it is refused the reason in words for a model and its user.
-func (s *Site) Judge(m jsonrpc.Message, at Place) (passes jsonrpc.Message, v Verdict, reason string) {
+// A SiteError says why a call is refused. Its text is for a model, which can't change what its user has said.
+type SiteError struct {
+	Site   string // where calls may go
+	Reason string // a clause
+	Advice string // a sentence on what to do with the call; "" for nothing
+	Err    error  // why the CloudID is not known, if that is the reason
+}
+
+func (e *SiteError) Error() string {
+	text := fmt.Sprintf("Not called: the user lets atlassian-mcp work at the Atlassian site %s only, %s.", e.Site, e.Reason)
+	if e.Advice != "" {
+		text += " " + e.Advice + " To work at another site, the user has to change --site."
+	}
+	return text
+}
+
+func (e *SiteError) Unwrap() error { return e.Err }
+
+// Judge returns m, from the client, as it may go to the server if it passes, and if it is refused why.
+func (s *Site) Judge(m jsonrpc.Message, at Place) (passes jsonrpc.Message, v Verdict, why *SiteError) {
 	if s == nil || m.Kind != jsonrpc.Request && m.Kind != jsonrpc.Notification {
-		return m, Passes, ""
+		return m, Passes, nil
 	}
 	if m.Kind == jsonrpc.Request {
 		s.expect(m)
 	}
 	if m.Method != "tools/call" {
-		return m, Passes, ""
+		return m, Passes, nil
 	}
 	c := siteCall{site: s, at: at, raw: m.Raw}
 	c.read()
-	const limited = "Not called: the user lets atlassian-mcp work at the Atlassian site %s only, "
 	switch {
 	case c.unclear != "":
-		return m, Refused, fmt.Sprintf(limited+"and it can't be told where this call would work: %s.", s.Name, c.unclear)
+		return m, Refused, &SiteError{Site: s.Name, Reason: "and it can't be told where this call would work: " + c.unclear}
 	case c.elsewhere != "":
-		return m, Refused, fmt.Sprintf(limited+"and this call names another (%.200q). Leave out cloudId to work at %[1]s. To work at another site, the user has to change --site.", s.Name, c.elsewhere)
+		return m, Refused, &SiteError{
+			Site: s.Name, Reason: fmt.Sprintf("and this call names another (%.200q)", c.elsewhere), Advice: fmt.Sprintf("Leave out cloudId to work at %s.", s.Name),
+		}
 	case c.unknown && at.Err != nil:
-		return m, Refused, fmt.Sprintf(limited+"whose cloudId can't be found out: %v.", s.Name, at.Err)
+		return m, Refused, &SiteError{Site: s.Name, Reason: fmt.Sprintf("whose cloudId can't be found out: %v", at.Err), Err: at.Err}
 	case c.unknown:
-		return m, Undecided, ""
+		return m, Undecided, nil
 	case len(c.cuts) == 0:
-		return m, Passes, ""
+		return m, Passes, nil
 	}
 	edited, err := jsonrpc.Parse(c.apply(m.Raw))
 	if err != nil { // can't be
-		return m, Refused, fmt.Sprintf(limited+"and the call can't be read.", s.Name)
+		return m, Refused, &SiteError{Site: s.Name, Reason: "and the call can't be read"}
 	}
-	return edited, Passes, ""
+	return edited, Passes, nil
 }
 
 // expect notes whether the answer to m is a list of tools. What is noted of a request that is cancelled stays, lest its answer still comes.

@@ -89,10 +89,10 @@ func TestSiteJudge(t *testing.T) {
 	for _, tt := range tests {
 		before, after := `{"jsonrpc":"2.0" , "id":7,"method":"tools/call","params":`, `,"x":12345678901234567890}`
 		m := parse(t, before+tt.params+after)
-		got, verdict, reason := acme().Judge(m, Place{CloudID: ours})
+		got, verdict, why := acme().Judge(m, Place{CloudID: ours})
 		if part, no := strings.CutPrefix(tt.want, "no: "); no {
-			if verdict != Refused || !strings.Contains(reason, part) || !strings.Contains(reason, "acme.atlassian.net") {
-				t.Errorf("%s: verdict %v, %q, want %q", tt.params, verdict, reason, part)
+			if verdict != Refused || !strings.Contains(why.Error(), part) || why.Site != "acme.atlassian.net" || !strings.Contains(why.Error(), why.Site) {
+				t.Errorf("%s: verdict %v, %v, want %q", tt.params, verdict, why, part)
 			}
 			continue
 		}
@@ -101,7 +101,7 @@ func TestSiteJudge(t *testing.T) {
 			want = string(m.Raw)
 		}
 		if verdict != Passes || string(got.Raw) != want || got.Method != "tools/call" || got.ID != "7" {
-			t.Errorf("verdict %v, %q, %s\nwant %s", verdict, reason, got.Raw, want)
+			t.Errorf("verdict %v, %v, %s\nwant %s", verdict, why, got.Raw, want)
 		}
 	}
 }
@@ -125,12 +125,13 @@ func TestSiteUnknown(t *testing.T) {
 		if got, verdict, _ := acme().Judge(m, Place{}); verdict != tt.want || string(got.Raw) != string(m.Raw) {
 			t.Errorf("%s: %v, want %v", tt.params, verdict, tt.want)
 		}
-		got, verdict, reason := acme().Judge(m, Place{Err: errors.New("the wire was cut")})
+		cut := errors.New("the wire was cut")
+		got, verdict, why := acme().Judge(m, Place{Err: cut})
 		if verdict == Passes != (tt.want == Passes) || verdict == Undecided || string(got.Raw) != string(m.Raw) {
 			t.Errorf("%s: %v", tt.params, verdict)
 		}
-		if tt.want == Undecided && !strings.Contains(reason, "the wire was cut") {
-			t.Errorf("%s: %s", tt.params, reason)
+		if tt.want == Undecided && (!strings.Contains(why.Error(), "the wire was cut") || !errors.Is(why, cut)) {
+			t.Errorf("%s: %v", tt.params, why)
 		}
 	}
 }
@@ -207,15 +208,15 @@ func FuzzSiteJudge(f *testing.F) {
 		if err != nil || m.Method != "tools/call" || m.Kind != jsonrpc.Request {
 			return
 		}
-		got, verdict, reason := acme().Judge(m, Place{CloudID: ours})
-		if verdict == Undecided || (verdict == Refused) != (reason != "") {
-			t.Fatalf("%s: verdict %v, %q", m.Raw, verdict, reason)
+		got, verdict, why := acme().Judge(m, Place{CloudID: ours})
+		if verdict == Undecided || (verdict == Refused) != (why != nil) {
+			t.Fatalf("%s: verdict %v, %v", m.Raw, verdict, why)
 		}
 		if verdict == Refused {
 			return
 		}
-		if again, verdict, reason := acme().Judge(got, Place{CloudID: ours}); verdict != Passes || string(again.Raw) != string(got.Raw) {
-			t.Errorf("%s became %s, and then %v, %q, %s", m.Raw, got.Raw, verdict, reason, again.Raw)
+		if again, verdict, why := acme().Judge(got, Place{CloudID: ours}); verdict != Passes || string(again.Raw) != string(got.Raw) {
+			t.Errorf("%s became %s, and then %v, %v, %s", m.Raw, got.Raw, verdict, why, again.Raw)
 		}
 		var before, after map[string]any
 		if json.Unmarshal(m.Raw, &before) != nil || json.Unmarshal(got.Raw, &after) != nil {
