@@ -134,10 +134,10 @@ var endStates = []struct {
 		s.write(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
 		page := w.tab(1).args[0]
 		s.says(s.request("tools/list", "{}"), signInTool)
-		s.request("tools/call", `{"name":"sign_in"}`)
-		w.tab(2)
+		s.request("tools/call", `{"name":"sign_in","_meta":{"progressToken":"p"}}`)
+		s.notified("notifications/progress")
 		return ending{session: s, page: page, release: func() { w.visit(page) }}
-	}, []string{"tab=2", "register=1", "code=1"}},
+	}, []string{"tab=1", "register=1", "code=1"}},
 
 	{"standard output blocked", func(w *world) ending {
 		s := signedIn(w, 1)[0]

@@ -11,10 +11,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 	"unicode"
 
+	"github.com/atlassian-mcp/atlassian-mcp/internal/atlassian"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/auth"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/keychain"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/remote"
@@ -112,6 +114,7 @@ func hint(err error) string {
 		signIn      *auth.SignInError
 		transient   *auth.TransientError
 		static      *auth.StaticError
+		noSignIn    *auth.NoSignInError
 		locked      *keychain.LockedError
 		slow        *keychain.TimeoutError
 		none        *keychain.NoServiceError
@@ -127,6 +130,8 @@ func hint(err error) string {
 		return "sign in with 'atlassian-mcp login', and the same URL and --profile if you gave them"
 	case errors.As(err, &transient):
 		return cmp.Or(hint(transient.Err), "whoever is signed in still is: try again in a minute")
+	case errors.As(err, &noSignIn):
+		return keyHint(noSignIn.Server)
 	case errors.As(err, &static):
 		return "check ATLASSIAN_EMAIL and ATLASSIAN_API_TOKEN, or the token kept by 'atlassian-mcp login --api-token': it may have expired, or an admin may not allow API tokens for this server"
 	case errors.As(err, &locked):
@@ -168,6 +173,15 @@ func hint(err error) string {
 		return "the server, or a proxy, VPN or firewall on the way to it, cut the connection"
 	}
 	return ""
+}
+
+// keyHint says how to get in at a server that has no OAuth.
+func keyHint(server *url.URL) string {
+	advice := "get a token or a key for the server from its owner, and pass it with --header 'Authorization: Bearer …'"
+	if atlassian.TakesAPIToken(server) {
+		advice += "; Atlassian's API tokens go into " + apiTokenEnv
+	}
+	return advice
 }
 
 // clause returns a sentence as hints are written: without a capital and a full stop.
