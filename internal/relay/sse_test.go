@@ -214,6 +214,46 @@ func TestSSEDown(t *testing.T) {
 	})
 }
 
+// TestSSEBack has the server come back when many calls have asked for it in vain, and nobody asks but those that wait already.
+func TestSSEBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := new(atomic.Bool)
+		s := newLegacy(t, nil)
+		get := s.script["GET"]
+		s.script["GET"] = func(s *server, w http.ResponseWriter, r request) {
+			if down.Load() {
+				status(503, "")(s, w, r)
+			} else {
+				get(s, w, r)
+			}
+		}
+		c := s.connect()
+		down.Store(true)
+		s.hangUp()
+		for i := range 10 {
+			time.Sleep(100 * time.Millisecond)
+			c.write(call(i, "tools/call"))
+		}
+		time.Sleep(time.Second)
+		before := len(s.requests("GET"))
+		time.Sleep(5 * time.Second)
+		if n := len(s.requests("GET")) - before; n > 10 {
+			t.Errorf("%d attempts in five seconds", n)
+		}
+		down.Store(false)
+		began := time.Now()
+		var want []string
+		for i := range 10 {
+			want = append(want, result(i, `{}`))
+		}
+		c.wantAll(want...)
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("back after %v", took)
+		}
+		c.end()
+	})
+}
+
 // TestSSEStrange has the server do what it should not.
 func TestSSEStrange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

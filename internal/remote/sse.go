@@ -30,6 +30,7 @@ type sse struct {
 	changed  chan struct{} // closed when stream changes
 	trouble  error         // why there is none
 	failures int           // in a row, of streams that did not last
+	seekers  int           // messages that wait for a stream
 	lastID   string        // of the last event, for a server that can go on from there; "" if there is none
 	prompt   bool          // the server answers a ping also while it owes us something else
 }
@@ -216,7 +217,11 @@ func (s *sse) lose(stream *eventStream, cause error) {
 func (s *sse) reconnect() {
 	for {
 		s.streamMu.Lock()
-		delay := time.NewTimer(backoff(s.failures))
+		failures := s.failures
+		if s.seekers > 0 {
+			failures = min(failures, 1) // each of these messages has cost an attempt, for which none of them is to wait longer
+		}
+		delay := time.NewTimer(backoff(failures))
 		s.failures++
 		s.streamMu.Unlock()
 		select {
@@ -316,10 +321,19 @@ func (s *sse) want() {
 	}
 }
 
+// seek notes that n more messages wait for a stream.
+func (s *sse) seek(n int) {
+	s.streamMu.Lock()
+	defer s.streamMu.Unlock()
+	s.seekers += n
+}
+
 // wait returns the stream, once there is one other than old. Whoever gets it is to exit its usage.
 func (s *sse) wait(ctx context.Context, old *eventStream) (*eventStream, error) {
 	patience := time.NewTimer(s.cfg.HandshakeTimeout)
 	defer patience.Stop()
+	s.seek(1)
+	defer s.seek(-1)
 	for {
 		s.streamMu.Lock()
 		stream, changed := s.stream, s.changed
