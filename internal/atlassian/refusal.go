@@ -16,6 +16,7 @@ type Refusal struct {
 	Stale bool
 
 	texts    []string // any of which says so, as people have reported them
+	page     bool     // a page in the browser says so while somebody signs in
 	statuses []int    // of the HTTP answer, one of which it has; none means that a text is enough
 	path     string   // of the server's URL, which has to end in it
 }
@@ -46,6 +47,7 @@ func refusals() []Refusal {
 			Cause:  "nobody has connected the app to this site before, and the first one must be an admin of the site",
 			Advice: "Have a site admin sign in with 'atlassian-mcp login' once, or allow the app (" + appsPage + ").",
 			texts:  []string{"site admin must authorize this app"},
+			page:   true,
 		},
 		{
 			Name:   "domain-blocked",
@@ -55,30 +57,35 @@ func refusals() []Refusal {
 				"admin must authorize access from a domain", "admin to authorize access from domain",
 				"admin must authorize access from this redirect", "Access to this domain is restricted",
 			},
+			page: true,
 		},
 		{
 			Name:   "redirect-refused",
 			Cause:  "the sign-in page came back to another address than the one that was registered",
 			Advice: "Run 'atlassian-mcp logout' and 'atlassian-mcp login' to register anew; leave --callback-port out, or keep it the same.",
 			texts:  []string{"redirect_uri is not registered", "Incorrect request parameters"},
+			page:   true,
 		},
 		{
 			Name:   "client-unknown",
 			Cause:  "the authorization server does not know this program's registration any more",
 			Advice: "Run 'atlassian-mcp logout' and 'atlassian-mcp login' to register anew.",
 			texts:  []string{"failed to retrieve client"},
+			page:   true,
 		},
 		{
 			Name:   "consent-expired",
 			Cause:  "the page where you grant access had been open for too long, or was opened a second time",
 			Advice: "Close it, run 'atlassian-mcp login' again, and accept within a few minutes.",
 			texts:  []string{"Invalid context provided"},
+			page:   true,
 		},
 		{
 			Name:   "no-site",
 			Cause:  "this account belongs to no site that has Jira, Confluence or Compass",
 			Advice: "Sign in with the account that you use at your company's site, with 'atlassian-mcp login'.",
 			texts:  []string{"isn't associated with a supported site"},
+			page:   true,
 		},
 		{
 			Name:   "sign-in-expired",
@@ -124,6 +131,12 @@ func refusals() []Refusal {
 			texts:  []string{"We are having trouble completing this action"},
 		},
 		{
+			Name:   "timed-out",
+			Cause:  "the call took Atlassian's servers too long, who gave up on it; it may have been carried out",
+			Advice: "See whether what the call was to change has changed; ask for less in one call, such as a smaller page or fewer fields.",
+			texts:  []string{"request timeout after PT", "AbortError"},
+		},
+		{
 			Name:     "cloudflare",
 			Cause:    "the network in front of Atlassian's servers takes this program for an attacker",
 			Advice:   "A proxy that changes requests, or removes the User-Agent header, is on the way: have whoever runs it let https://mcp.atlassian.com through untouched.",
@@ -152,6 +165,14 @@ func refusals() []Refusal {
 		},
 	}
 }
+
+// PageRefusals returns the refusals that somebody who signs in sees in the browser, and this program mostly does not hear of.
+func PageRefusals() []Refusal {
+	return slices.DeleteFunc(refusals(), func(r Refusal) bool { return !r.page })
+}
+
+// Quotes returns the words by which people know r again: parts of what the servers say, in any letters.
+func (r Refusal) Quotes() []string { return r.texts }
 
 // Explain returns what an answer of the server at url means: the status of an HTTP answer that is an error, or 0, and the text of a
 // body, a JSON-RPC error or a tool's failure. It returns false if it means nothing that is known.

@@ -33,6 +33,13 @@ func TestExplain(t *testing.T) {
 		{V1, 0, `{"error":true,"message":"Failed to fetch tenant info for cloud ID: abc. Status: 404"}`, "unknown-cloud-id"},
 		{V1, 0, `Invalid arguments for tool getJiraIssue: [{"code":"invalid_type","expected":"string","received":"undefined","path":["cloudId"],"message":"Required"}]`, "missing-cloud-id"},
 		{V1, 0, `{"error":true,"message":"We are having trouble completing this action. Please try again shortly."}`, "trouble"},
+		{V1, 0, `{"error":true,"message":"Request timeout after PT300S"}`, "timed-out"},
+		{V1, 0, "AbortError: This operation was aborted", "timed-out"},
+		{V1, 0, "Failed to fetch accessible products: 401", "missing-scopes"},
+		{V1, 0, "Cloud id isn't explicitly granted", "cloud-id-not-granted"},
+		{V1, 0, "failed to retrieve client", "client-unknown"},
+		{V1, 0, "Incorrect request parameters", "redirect-refused"},
+		{V1, 403, "<title>Attention Required! | Cloudflare</title>", "cloudflare"},
 		{V1, 403, "error code: 1010", "cloudflare"},
 		{V1, 0, "the build failed with error code: 1010", ""},
 		{"https://mcp.atlassian.com/v1/sse", 404, "Not Found", "sse-retired"},
@@ -49,6 +56,21 @@ func TestExplain(t *testing.T) {
 		if r.Name != tt.want || ok != (tt.want != "") {
 			t.Errorf("Explain(%q, %d, %q) = %q, %t; want %q", tt.url, tt.status, tt.text, r.Name, ok, tt.want)
 		}
+	}
+}
+
+// TestPageRefusals checks which refusals are seen in the browser.
+func TestPageRefusals(t *testing.T) {
+	var names []string
+	for _, r := range PageRefusals() {
+		names = append(names, r.Name)
+		if len(r.Quotes()) == 0 {
+			t.Errorf("%s: nobody would know it again", r.Name)
+		}
+	}
+	want := []string{"admin-must-authorize", "domain-blocked", "redirect-refused", "client-unknown", "consent-expired", "no-site"}
+	if !slices.Equal(names, want) {
+		t.Errorf("pages refuse by %q, want %q", names, want)
 	}
 }
 
