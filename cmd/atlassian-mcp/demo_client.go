@@ -33,15 +33,15 @@ type demoClient struct {
 	status error
 }
 
-// newDemoClient returns a client that will start this program with url. The program gets an environment of its own, with home
+// newDemoClient returns a client that will start this program in a setting. The program gets an environment of its own, with home
 // for its files: the user's sign-ins are not for the demo.
-func newDemoClient(ctx context.Context, url, home string, stderr io.Writer) (*demoClient, error) {
+func newDemoClient(ctx context.Context, setting demoSetting, home string, stderr io.Writer) (*demoClient, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, exe, url, "--no-browser")
-	cmd.Env = []string{"HOME=" + home, "LocalAppData=" + home, tokenStoreEnv + "=file"}
+	cmd := exec.CommandContext(ctx, exe, append([]string{setting.url}, setting.args...)...)
+	cmd.Env = append([]string{"HOME=" + home, "LocalAppData=" + home, tokenStoreEnv + "=file"}, setting.env...)
 	cmd.Stderr = stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

@@ -19,6 +19,7 @@ type demoWork struct {
 	client *demoClient
 	server *sandbox.Server
 	person *demoPerson
+	faults demoFaults
 
 	site    string // cloud ID
 	spaces  map[string]string
@@ -27,7 +28,7 @@ type demoWork struct {
 
 // steps returns everything, in order.
 func (w *demoWork) steps() []demoStep {
-	return []demoStep{
+	steps := []demoStep{
 		{"start, initialize", w.client.initialize},
 		{"sign in, list the tools", w.listTools},
 		{"who am I, and where?", w.findSite},
@@ -44,6 +45,10 @@ func (w *demoWork) steps() []demoStep {
 		{"fetch the page linked to api-gateway", w.linkedPage},
 		{"close", w.end},
 	}
+	if w.faults.has("cloudflare") {
+		steps = slices.Insert(steps, len(steps)-1, demoStep{"ask as a library that gives its own name", w.askNameless})
+	}
+	return steps
 }
 
 // listTools waits for the sign-in, longer than the relay does: until then that lists a tool to sign in with, and no other.
@@ -261,7 +266,7 @@ type demoComponent struct {
 	ID            string
 	Name          string
 	Links         []struct{ Name, Type, URL string }
-	CustomFields  []struct{ Value string }
+	CustomFields  []struct{ Name, Value string }
 	Relationships struct {
 		Inward []struct {
 			Type      string
@@ -300,16 +305,22 @@ func (w *demoWork) importComponents() (string, error) {
 	if err := w.client.tool("createCompassCustomFieldDefinition", w.on("name", rows[0][2], "type", "TEXT"), &field); err != nil {
 		return "", err
 	}
-	var names []string
+	var imported []string
 	for _, row := range rows[1:] {
 		value := map[string]any{"definitionId": field.CustomFieldDefinition.ID, "value": row[2]}
-		name, err := w.newComponent(row[0], row[1], value)
+		if _, err := w.newComponent(row[0], row[1], value); err != nil {
+			return "", err
+		}
+		c, err := w.component(row[0])
 		if err != nil {
 			return "", err
 		}
-		names = append(names, name)
+		if len(c.CustomFields) != 1 || c.CustomFields[0].Name != rows[0][2] || c.CustomFields[0].Value != row[2] {
+			return "", fmt.Errorf("%s has the fields %+v", row[0], c.CustomFields)
+		}
+		imported = append(imported, c.Name+" "+c.CustomFields[0].Value)
 	}
-	return fmt.Sprintf("%s; field %q", strings.Join(names, ", "), rows[0][2]), nil
+	return strings.Join(imported, ", "), nil
 }
 
 // component returns the component of that name.

@@ -49,7 +49,7 @@ func (s *Server) serveModern(w http.ResponseWriter, r *http.Request, p peer, m m
 		w.WriteHeader(http.StatusAccepted) // the version has no notifications by HTTP, and forbids none
 		return
 	}
-	meta, err := checkModern(r, m)
+	meta, err := s.checkModern(r, m)
 	if err != nil {
 		answerModern(w, http.StatusBadRequest, response{mcp.JSONRPC_VERSION, m.ID, nil, err})
 		return
@@ -89,7 +89,7 @@ func answerModern(w http.ResponseWriter, status int, answer response) {
 }
 
 // checkModern compares the headers of a request with what it says, and both with what the version demands.
-func checkModern(r *http.Request, m message) (modernMeta, *rpcError) {
+func (s *Server) checkModern(r *http.Request, m message) (modernMeta, *rpcError) {
 	mismatch := func(text string) *rpcError {
 		return &rpcError{Code: mcp.HEADER_MISMATCH, Message: "Header mismatch: " + text}
 	}
@@ -105,7 +105,7 @@ func checkModern(r *http.Request, m message) (modernMeta, *rpcError) {
 	case version != mcp.ProtocolVersion20260728:
 		return meta, &rpcError{
 			Code: mcp.UNSUPPORTED_PROTOCOL_VERSION, Message: "Unsupported protocol version",
-			Data: map[string]any{"supported": mcp.ValidProtocolVersions, "requested": version},
+			Data: map[string]any{"supported": s.versions(), "requested": version},
 		}
 	case meta.Version == nil:
 		return meta, invalid("Invalid request parameters: _meta lacks " + mcp.MetaKeyProtocolVersion)
@@ -127,6 +127,14 @@ func checkModern(r *http.Request, m message) (modernMeta, *rpcError) {
 	return meta, nil
 }
 
+// versions returns the versions of the protocol that /mcp speaks.
+func (s *Server) versions() []string {
+	if s.faults.strikes("modern-only") {
+		return []string{mcp.ProtocolVersion20260728}
+	}
+	return mcp.ValidProtocolVersions
+}
+
 // modernResult adds to a result what 2026-07-28 demands of every one. The lists depend on who asks, and hold until something changes.
 func modernResult(method string, result any) any {
 	fields := map[string]json.RawMessage{}
@@ -145,7 +153,7 @@ func modernResult(method string, result any) any {
 // answerModern returns the result of a request of 2026-07-28, or its error.
 func (c *call) answerModern() (result any, rpcErr *rpcError) {
 	if c.Method == string(mcp.MethodServerDiscover) {
-		result = map[string]any{"supportedVersions": mcp.ValidProtocolVersions, "capabilities": json.RawMessage(modernCapabilities)}
+		result = map[string]any{"supportedVersions": c.server.versions(), "capabilities": json.RawMessage(modernCapabilities)}
 	} else if result, rpcErr = c.answerAnyEra(); rpcErr != nil {
 		return nil, rpcErr
 	}
