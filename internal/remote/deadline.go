@@ -11,13 +11,13 @@ import (
 // This file is the deadline of requests (MCP 2025-11-25, "Lifecycle", "Timeouts"). A request has it from the moment at which Send takes it,
 // as whoever waits for the answer counts.
 
-// A timeoutError says that Config.RequestTimeout is over.
-type timeoutError struct {
+// A TimeoutError says that Config.RequestTimeout is over.
+type TimeoutError struct {
 	limit time.Duration
 	sent  bool // to the server
 }
 
-func (e *timeoutError) Error() string {
+func (e *TimeoutError) Error() string {
 	text := fmt.Sprintf("no answer and no progress for %v", e.limit)
 	if e.sent {
 		text += "; the request has been cancelled, but may have been carried out"
@@ -99,7 +99,7 @@ func (c *conn) expire(call *call) {
 		c.mu.Unlock()
 		return
 	}
-	err := &timeoutError{c.cfg.RequestTimeout, call.sent}
+	err := &TimeoutError{c.cfg.RequestTimeout, call.sent}
 	call.expired = true
 	c.unqueue(call)
 	c.settleLocked(call)
