@@ -1,8 +1,10 @@
 package relay_test
 
 import (
+	"bufio"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -171,4 +173,71 @@ func TestRecoverLimitUnread(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestRecoverLimitUnreadLong has all calls that there may be get long answers at the same time, which the client doesn't read. Most of each stays with the
+// server, until the client reads.
+func TestRecoverLimitUnreadLong(t *testing.T) {
+	const calls, size = 64, 2 << 20
+	for _, test := range []struct {
+		name, before, after, media string
+		sized                      bool // the length is told
+	}{
+		{"json", "", "", "application/json", true},
+		{"json in pieces", "", "", "application/json", false},
+		{"stream", "data: ", "\n\n", "text/event-stream", false},
+	} {
+		bubble(t, test.name, func(t *testing.T) {
+			var said atomic.Int64
+			piece := strings.Repeat("x", 32<<10)
+			s := newServer(t, script{"x": func(_ *server, w http.ResponseWriter, r request) {
+				begin, end := test.before+`{"jsonrpc":"2.0","id":`+string(r.m.ID)+`,"result":"`, `"}`+test.after
+				w.Header().Set("Content-Type", test.media)
+				if test.sized {
+					w.Header().Set("Content-Length", fmt.Sprint(len(begin)+size+len(end)))
+				}
+				io.WriteString(w, begin)
+				for range size / len(piece) {
+					if _, err := io.WriteString(w, piece); err != nil {
+						return
+					}
+					w.(http.Flusher).Flush()
+					said.Add(int64(len(piece)))
+				}
+				io.WriteString(w, end)
+			}})
+			in, w := io.Pipe()
+			out, written := io.Pipe()
+			done := make(chan error, 1)
+			go func() { done <- relay.Run(t.Context(), in, written, s.config()) }()
+			lines := bufio.NewReaderSize(out, 8<<20)
+			io.WriteString(w, initialize+"\n"+initialized+"\n")
+			if line, err := lines.ReadString('\n'); line != welcomed+"\n" {
+				t.Fatalf("client got %q, %v", line, err)
+			}
+			for i := range calls {
+				io.WriteString(w, call(i+1, "x")+"\n")
+			}
+			time.Sleep(time.Hour)
+			s.count("x", calls)
+			if n := said.Load(); n > 48<<20 {
+				t.Errorf("%d MiB have been taken for a client that doesn't read", n>>20)
+			}
+			answered := make(map[string]bool)
+			for range calls {
+				line, err := lines.ReadString('\n')
+				if err != nil || len(line) < size {
+					t.Fatalf("client got %d bytes, %v: %.200s", len(line), err, line)
+				}
+				answered[line[:50]] = true
+			}
+			if len(answered) != calls {
+				t.Errorf("%d calls were answered", len(answered))
+			}
+			w.Close()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }

@@ -21,9 +21,6 @@ const (
 	maxWaiting      = 1024
 	maxWaitingBytes = 64 << 20
 
-	// maxUnread is how many bytes of messages may wait to be received. Beyond that the server is not listened to. A single message may be longer.
-	maxUnread = 16 << 20
-
 	// cancelGrace is how long the exchange of a cancelled request may go on. The server may still say something on its stream,
 	// but is free never to end it.
 	cancelGrace = 30 * time.Second
@@ -68,7 +65,9 @@ type conn struct {
 	queue    []*call            // waiting for their turn
 	bytes    int                // length of the messages in queue
 	unread   int                // length of the messages in inbox and received
-	eased    chan struct{}      // closed when that is less again; nil if nobody waits for it
+	arriving int                // length of what has come of others, see intake
+	beyond   *intake            // of the one that may be longer than there is room for; nil if there is none
+	eased    chan struct{}      // closed when one of these has changed; nil if nobody waits for that
 	flying   int                // requests that are one of maxInFlight
 	open     map[string][]*call // requests whose response has not been received, by the key of their id, oldest first
 	left     int                // calls that are not over

@@ -113,8 +113,5 @@ func (c *conn) expire(call *call) {
 		call.cancel()
 	}
 	c.mu.Unlock()
-	select {
-	case c.inbox <- delivery{c.failure(call, err), call}:
-	case <-c.ctx.Done():
-	}
+	c.give(delivery{c.failure(call, err), call})
 }

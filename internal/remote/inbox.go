@@ -111,32 +111,6 @@ func (c *conn) give(d delivery) {
 	}
 }
 
-// charge counts d among what is unread and returns nil; or, if there is no room for it, what is closed when there may be.
-func (c *conn) charge(d delivery) (full <-chan struct{}) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.unread == 0 || c.unread+len(d.m.Raw) <= maxUnread {
-		c.unread += len(d.m.Raw)
-		return nil
-	}
-	if c.eased == nil {
-		c.eased = make(chan struct{})
-	}
-	return c.eased
-}
-
-// discharge says that whoever has received messages has no more use for them.
-func (c *conn) discharge() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.unread -= c.lent
-	c.lent = 0
-	if c.eased != nil {
-		close(c.eased)
-		c.eased = nil
-	}
-}
-
 // maxEarly is how much may come before the answer to the first message. What a server says beyond that is dropped.
 const maxEarly = 1024
 

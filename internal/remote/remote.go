@@ -12,7 +12,7 @@
 //
 // dial.go opens the session, session.go and handshake.go start a lost one again, and stale.go one that has outlived its token. modern.go adds the headers
 // of 2026-07-28. wake.go and ssealive.go notice what nobody tells: that this computer has slept, or a connection has no other end any more.
-// deadline.go limits how long requests take, failure.go says what went wrong. conn.go holds what all of these share.
+// deadline.go limits how long requests take and intake.go how much waits to be received, failure.go says what went wrong. conn.go holds what all of these share.
 package remote
 
 import (

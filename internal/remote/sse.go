@@ -40,7 +40,8 @@ type eventStream struct {
 	ctx      context.Context // done when the stream has broken
 	cancel   context.CancelFunc
 	endpoint *url.URL
-	events   *eventReader
+	intake   *intake
+	events   *eventReader // of intake
 	body     io.Closer
 	watched  *watchedBody  // what body is over HTTP/1.1; else nil
 	silent   chan struct{} // has a token when a sign of life is to be asked for
@@ -87,6 +88,9 @@ func (s *sse) connect(mark func(context.Context) context.Context) (*eventStream,
 		if stream.body != nil {
 			stream.body.Close()
 		}
+		if stream.intake != nil {
+			stream.intake.done()
+		}
 		return nil, err
 	}
 	return stream, nil
@@ -122,7 +126,8 @@ func (s *sse) dial(ctx context.Context, stream *eventStream) error {
 		stream.watched = watchBody(resp.Body, sseSilence, stream.suspect)
 		stream.body, resp.Body = stream.watched, stream.watched
 	}
-	stream.events = newEventReader(resp.Body, s.cfg.MaxMessage)
+	stream.intake = s.newIntake(stream.ctx, resp.Body)
+	stream.events = newEventReader(stream.intake, s.cfg.MaxMessage)
 	for {
 		e, err := stream.events.next()
 		switch {
@@ -132,6 +137,7 @@ func (s *sse) dial(ctx context.Context, stream *eventStream) error {
 			return err
 		}
 		s.passed(e)
+		stream.intake.done()
 		if e.Type != "endpoint" {
 			continue
 		}
@@ -154,6 +160,7 @@ func (s *sse) read(stream *eventStream) {
 		e, err := stream.events.next()
 		var large *tooLarge
 		if errors.As(err, &large) {
+			stream.intake.done()
 			continue // the event itself comes when it has been passed over
 		}
 		if err != nil {
@@ -162,7 +169,9 @@ func (s *sse) read(stream *eventStream) {
 		}
 		s.passed(e)
 		s.event(e, stream, nil)
+		stream.intake.done()
 	}
+	stream.intake.done()
 	stream.cancel()
 	stream.body.Close()
 	if broken == io.EOF {

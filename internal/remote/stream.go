@@ -54,10 +54,13 @@ type cursor struct {
 
 func newCursor() cursor { return cursor{retry: reconnectDelay} }
 
-// readEvents reads and closes a stream of session, the one of call unless that is nil. It returns how many events had data, and nil at a clean end.
-func (s *streamable) readEvents(session *session, body io.ReadCloser, call *call, at *cursor) (events int, err error) {
+// readEvents reads and closes a stream of session, the one of call unless that is nil, while ctx wants it. It returns how many events had data, and nil
+// at a clean end.
+func (s *streamable) readEvents(ctx context.Context, session *session, body io.ReadCloser, call *call, at *cursor) (events int, err error) {
 	defer body.Close()
-	r := newEventReader(body, s.cfg.MaxMessage)
+	in := s.newIntake(ctx, body)
+	defer in.done()
+	r := newEventReader(in, s.cfg.MaxMessage)
 	defer r.release()
 	for {
 		e, err := r.next()
@@ -69,6 +72,7 @@ func (s *streamable) readEvents(session *session, body io.ReadCloser, call *call
 			if call != nil {
 				s.unreadable(call, err)
 			}
+			in.done()
 			continue // the event itself comes when it has been passed over
 		case err != nil:
 			return events, err
@@ -83,6 +87,7 @@ func (s *streamable) readEvents(session *session, body io.ReadCloser, call *call
 			at.retry = min(e.Retry, maxRetry)
 		}
 		s.event(e, session, call)
+		in.done()
 	}
 }
 
@@ -134,7 +139,7 @@ func (s *streamable) stream(session *session, call *call, body io.ReadCloser) {
 	at := newCursor()
 	for short := 0; ; short++ {
 		began := time.Now()
-		_, err := s.readEvents(session, body, call, &at)
+		_, err := s.readEvents(call.ctx, session, body, call, &at)
 		if time.Since(began) > shortStream {
 			short = 0
 		}
@@ -197,7 +202,7 @@ func (s *streamable) listen(session *session) {
 			if resp.ProtoMajor == 1 {
 				resp.Body = watchBody(resp.Body, getSilence, cut)
 			}
-			events, _ := s.readEvents(session, resp.Body, nil, &at)
+			events, _ := s.readEvents(ctx, session, resp.Body, nil, &at)
 			if short++; time.Since(began) > shortStream {
 				short = 0
 			}

@@ -316,7 +316,10 @@ func (s *streamable) accepted(session *session, call *call, resp *http.Response)
 	case media == "text/event-stream":
 		s.stream(session, call, resp.Body)
 	case media == "application/json" && call.isRequest():
-		m, err := readMessage(resp, s.cfg.MaxMessage)
+		in := s.newIntake(call.ctx, resp.Body)
+		defer in.done()
+		m, err := readMessage(in, resp.ContentLength, s.cfg.MaxMessage)
+		resp.Body.Close()
 		if err != nil {
 			s.fail(call, err)
 			return
@@ -383,21 +386,25 @@ func (s *streamable) relearn(refused *call) bool {
 // readStep is how much of a body is read at once: so little that it is still in the processor's cache when it is parsed.
 const readStep = 64 << 10
 
-// readMessage reads and closes a body that is one message.
-func readMessage(resp *http.Response, limit int64) (jsonrpc.Message, error) {
-	defer resp.Body.Close()
+// readMessage reads a body that is one message, of length bytes or -1 if that is not known.
+func readMessage(in *intake, length, limit int64) (jsonrpc.Message, error) {
 	var parser jsonrpc.Parser
 	var raw []byte
-	switch n := resp.ContentLength; {
+	switch n := length; {
 	case n > limit:
 		return jsonrpc.Message{}, &tooLarge{limit}
 	case n == 0:
 		return jsonrpc.Message{}, errNoAnswer
 	case n > 0:
+		if n > uncounted {
+			if err := in.await(int(n)); err != nil {
+				return jsonrpc.Message{}, err
+			}
+		}
 		raw = make([]byte, n)
 		for rest := raw; len(rest) > 0; {
 			step := rest[:min(len(rest), readStep)]
-			if _, err := io.ReadFull(resp.Body, step); err != nil {
+			if _, err := io.ReadFull(in, step); err != nil {
 				return jsonrpc.Message{}, &lostError{err}
 			}
 			rest = rest[len(step):]
@@ -413,7 +420,7 @@ func readMessage(resp *http.Response, limit int64) (jsonrpc.Message, error) {
 		var err error
 		for n < len(byteOrderMark) && err == nil {
 			var more int
-			more, err = resp.Body.Read(buffer[n:])
+			more, err = in.Read(buffer[n:])
 			n += more
 		}
 		text := bytes.TrimPrefix(buffer[:n], []byte(byteOrderMark))
@@ -428,7 +435,7 @@ func readMessage(resp *http.Response, limit int64) (jsonrpc.Message, error) {
 			if err != nil {
 				return jsonrpc.Message{}, &lostError{err}
 			}
-			n, err = resp.Body.Read(buffer)
+			n, err = in.Read(buffer)
 			text = buffer[:n]
 		}
 		raw = data.bytes()
