@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -135,7 +134,7 @@ func (f *doctorFlags) doctor(cmd *cobra.Command, args []string) error {
 
 	out := cmd.OutOrStdout()
 	var findings []finding
-	wrong := 0
+	var wrong []string // names of the checks that failed
 	checks := inspections()
 	if d.site != "" {
 		checks = append(checks, inspection{"site", (*diagnosis).atSite})
@@ -152,7 +151,7 @@ func (f *doctorFlags) doctor(cmd *cobra.Command, args []string) error {
 		}
 		findings = append(findings, found)
 		if found.Mark == markFailed {
-			wrong++
+			wrong = append(wrong, found.Check)
 		}
 	}
 	if f.json {
@@ -161,19 +160,16 @@ func (f *doctorFlags) doctor(cmd *cobra.Command, args []string) error {
 			Version string    `json:"version"`
 			OK      bool      `json:"ok"`
 			Checks  []finding `json:"checks"`
-		}{redactURL(d.server.url), buildVersion(), wrong == 0, findings})
+		}{redactURL(d.server.url), buildVersion(), len(wrong) == 0, findings})
 		if err != nil {
 			return err
 		}
 	}
-	if wrong > 0 {
-		return errUnwell
+	if len(wrong) > 0 {
+		return fmt.Errorf("something is wrong: %s", strings.Join(wrong, ", "))
 	}
 	return nil
 }
-
-// errUnwell is the result of doctor when something is wrong. What it is has been said.
-var errUnwell = errors.New("something is wrong")
 
 func (c inspection) run(ctx context.Context, d *diagnosis) finding {
 	found := c.look(d, ctx)
@@ -188,12 +184,12 @@ func (c inspection) run(ctx context.Context, d *diagnosis) finding {
 // print writes the finding for people: a line, and more below it if there is more.
 func (f finding) print(out io.Writer) {
 	const indent = "                  " // as wide as a mark and the name of a check
-	text := fmt.Sprintf("%s %-13s %s\n", f.Mark.sign(out), f.Check, f.Text)
+	text := fmt.Sprintf("%s %-13s %s\n", f.Mark.sign(out), f.Check, fitted(out, f.Text, indent))
 	for _, detail := range f.Details {
-		text += indent + detail + "\n"
+		text += indent + fitted(out, detail, indent+"  ") + "\n"
 	}
 	if f.Advice != "" {
-		text += indent + "-> " + f.Advice + "\n"
+		text += indent + "-> " + fitted(out, f.Advice, indent+"   ") + "\n"
 	}
 	io.WriteString(out, text)
 }

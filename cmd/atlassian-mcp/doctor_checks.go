@@ -88,8 +88,11 @@ func (d *diagnosis) metadata(ctx context.Context) finding {
 		return finding{Mark: markSkipped, Text: "the server does not ask for a sign-in", Details: details}
 	}
 	if err != nil {
-		found := failure(err)
-		found.Details = details
+		found := d.failure(err)
+		found.Details = append(details, found.Details...)
+		if hint(err) == "" {
+			found.Advice = "whoever runs the server has to correct that: nobody can sign in safely meanwhile"
+		}
 		return found
 	}
 	found := finding{Mark: markFine, Text: fmt.Sprintf("sign-in at %s, for %s", s.Issuer, s.Resource), Details: details}
@@ -144,7 +147,7 @@ func (d *diagnosis) keychain(ctx context.Context) finding {
 		_, err = d.account.client.Status(ctx)
 	}
 	if err != nil {
-		return failure(err)
+		return d.failure(err)
 	}
 	found := finding{Mark: markFine, Text: "tokens are in " + storeName(b)}
 	if b.Kind == keychain.File && b.Reason != "" {
@@ -163,9 +166,9 @@ func (d *diagnosis) signedIn(ctx context.Context) finding {
 		return finding{Mark: markSkipped, Text: "tokens can't be read"}
 	}
 	s := report.Accounts[0]
-	found := finding{Mark: markFine, Text: s.signedIn(time.Now())}
+	found := finding{Mark: markFine, Text: "signed in" + strings.TrimPrefix(s.signedIn(time.Now()), "yes")}
 	if s.Pending != "" {
-		found.Details = []string{fmt.Sprintf("a sign-in page waits for you until %s: %s", s.PendingTill.Local().Format(time.TimeOnly), s.Pending)}
+		found.Details = []string{fmt.Sprintf("a page waits for a sign-in until %s; 'atlassian-mcp login' shows it again", s.PendingTill.Local().Format(time.TimeOnly))}
 	}
 	if s.SignedIn {
 		return found
@@ -176,27 +179,24 @@ func (d *diagnosis) signedIn(ctx context.Context) finding {
 	}
 	d.signedOut = true
 	found.Mark, found.Text, found.Advice = markFailed, "nobody is signed in", d.login()
-	if s.LastFailure != "" {
-		found.Text += "; " + s.LastFailure
-		found.Advice += `; if the page in the browser said something, 'atlassian-mcp doctor --explain "…"' says what it means`
-		if r, ok := atlassian.Explain(d.server.url.String(), 0, s.LastFailure); ok {
-			found = refused(found.Text, r)
-		}
+	if r, ok := atlassian.Explain(d.server.url.String(), 0, s.LastFailure); ok {
+		found = d.refused(r, s.LastFailure)
+	} else if s.LastFailure != "" || s.Pending != "" {
+		found.Text = strings.TrimSuffix("nobody is signed in; "+s.LastFailure, "; ")
+		found.Details = append(found.Details, d.pageRefusals()...)
+		found.Advice += `; what else the page in the browser said is explained by 'atlassian-mcp doctor --explain "…"'`
 	}
 	found.Details = append(found.Details, d.elsewhere(ctx, s.Status)...)
 	return found
 }
 
-// login returns the advice to sign in here.
-func (d *diagnosis) login() string {
-	command := "atlassian-mcp login"
-	if address := redactURL(d.server.url); address != atlassian.V1 {
-		command += " " + address
+// pageRefusals returns what may have kept the person from signing in that only they have seen, each with who has to do what.
+func (d *diagnosis) pageRefusals() []string {
+	var lines []string
+	for _, r := range atlassian.PageRefusals() {
+		lines = append(lines, fmt.Sprintf(`if the page in the browser said "%s": %s`, strings.Join(r.Quotes(), `" or "`), d.advice(r)))
 	}
-	if d.signIn.Profile != "" {
-		command += " --profile " + d.signIn.Profile
-	}
-	return "run '" + command + "'"
+	return lines
 }
 
 // elsewhere tells where else on the same host somebody is signed in, which doesn't count here.
@@ -236,7 +236,7 @@ func (d *diagnosis) session(ctx context.Context) finding {
 			}
 			return finding{Mark: markFailed, Text: "the server wants a sign-in, for all that is kept", Advice: d.login()}
 		}
-		return failure(err)
+		return d.failure(err)
 	}
 	d.client = c
 	return finding{Mark: markFine, Text: fmt.Sprintf("%s %s, protocol %s, after %d ms",
@@ -252,7 +252,7 @@ func (d *diagnosis) toolCount(ctx context.Context) finding {
 	defer cancel()
 	items, err := d.client.pages(ctx, mcp.MethodToolsList, "tools")
 	if err != nil {
-		return failure(err)
+		return d.failure(err)
 	}
 	for _, item := range items {
 		var t struct{ Name string }
@@ -264,10 +264,10 @@ func (d *diagnosis) toolCount(ctx context.Context) finding {
 	switch {
 	case len(d.tools) == 0:
 		found.Mark, found.Text = markWarned, "none"
-	case len(d.tools) <= unscopedTools && d.given != "" && atlassian.TakesAPIToken(d.server.url):
+	case len(d.tools) <= unscopedTools && d.byToken():
 		found.Mark, found.Refusal = markFailed, "unscoped-token"
 		found.Text += " only: " + strings.Join(d.tools, ", ")
-		found.Advice = "an API token without scopes gets no more: create one with all scopes of the app \"Rovo MCP\" (id.atlassian.com, Security, API tokens)"
+		found.Advice = "an API token without scopes gets no more: " + createToken
 	}
 	return found
 }
@@ -288,14 +288,14 @@ func (d *diagnosis) access(ctx context.Context) finding {
 	defer cancel()
 	var result toolResult
 	if err := d.client.call(ctx, mcp.MethodToolsCall, mcp.CallToolParams{Name: tool, Arguments: struct{}{}}, &result); err != nil {
-		return failure(err)
+		return d.failure(err)
 	}
 	text := result.text()
 	if result.IsError {
 		if r, ok := atlassian.Explain(d.server.url.String(), 0, text); ok {
-			return refused(toolMessage(text), r)
+			return d.refused(r, toolMessage(text))
 		}
-		return finding{Mark: markFailed, Text: "the tool " + tool + " failed: " + toolMessage(text)}
+		return d.failure(fmt.Errorf("the tool %s has failed: %s", tool, toolMessage(text)))
 	}
 	var who struct{ Name, Email string }
 	if json.Unmarshal([]byte(text), &who) != nil || who.Name == "" {
@@ -390,17 +390,4 @@ func lastTrouble(file string) (string, error) {
 		}
 	}
 	return last, nil
-}
-
-// failure is the finding that something went wrong.
-func failure(err error) finding {
-	if known, ok := errors.AsType[*refusedError](err); ok {
-		return refused(err.Error(), known.refusal)
-	}
-	return finding{Mark: markFailed, Text: err.Error(), Advice: hint(err)}
-}
-
-// refused is the finding that Atlassian has said no.
-func refused(text string, r atlassian.Refusal) finding {
-	return finding{Mark: markFailed, Text: text + ": " + r.Cause, Refusal: r.Name, Advice: clause(r.Advice)}
 }

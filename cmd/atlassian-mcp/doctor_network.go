@@ -30,7 +30,7 @@ func (d *diagnosis) name(ctx context.Context) finding {
 	addresses, err := net.DefaultResolver.LookupHost(ctx, host)
 	if err != nil {
 		d.nameless = true
-		return failure(err)
+		return d.failure(err)
 	}
 	return finding{Mark: markFine, Text: host + " is " + strings.Join(addresses[:min(3, len(addresses))], ", ")}
 }
@@ -44,12 +44,12 @@ func (d *diagnosis) certificate(ctx context.Context) finding {
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, d.server.url.Scheme+"://"+d.server.url.Host+"/", nil)
 	if err != nil {
-		return failure(err)
+		return d.failure(err)
 	}
 	req.Header.Set("User-Agent", userAgent())
 	resp, err := withoutURL(d.server.transport.RoundTrip)(req)
 	if err != nil {
-		found := failure(err)
+		found := d.failure(err)
 		if untrusted, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 			found.Details = chain(untrusted.UnverifiedCertificates)
 		}

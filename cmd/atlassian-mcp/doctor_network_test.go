@@ -200,6 +200,13 @@ func TestDoctorFine(t *testing.T) {
 		if !d.OK || status != exitOK || len(d.wrong()) > 0 || d.Server != address || d.Version == "" || len(d.Checks) != len(inspections()) {
 			t.Errorf("%s: status %d, %+v", path, status, d)
 		}
+		var checks []string
+		for _, f := range d.Checks {
+			checks = append(checks, f.Check)
+		}
+		if got := strings.Join(checks, " "); got != "name certificate proxy metadata registration keychain sign-in session tools access others log" {
+			t.Errorf("checked %s", got)
+		}
 		if found := d.found(t, "access"); !strings.Contains(found.Text, s.Org().People()[0].Name) {
 			t.Errorf("%s: found %+v", path, found)
 		}

@@ -25,6 +25,18 @@ func (u *shell) doctor(args ...string) (d diagnosed, status int) {
 	if err := json.Unmarshal([]byte(stdout), &d); err != nil {
 		u.t.Fatalf("%v in %q, standard error %q", err, stdout, stderr)
 	}
+	want := ""
+	if names := d.wrong(); len(names) > 0 {
+		want = "atlassian-mcp: error: something is wrong: " + strings.Join(names, ", ") + "\n"
+	}
+	if stderr != want {
+		u.t.Errorf("standard error %q, want %q", stderr, want)
+	}
+	for _, f := range d.Checks {
+		if f.Text == "" || f.Mark == markFailed && f.Advice == "" {
+			u.t.Errorf("there is nothing to do about %+v", f)
+		}
+	}
 	return d, status
 }
 
@@ -76,26 +88,28 @@ func TestDoctorFaults(t *testing.T) {
 		before         bool   // the fault is there at the sign-in already, which fails
 		after          func(*testing.T, *sandbox.Server)
 		fine           string // doctor can't see it, or it is no trouble: why
+		details        []string
 	}
 	const serverPage = "admin.atlassian.com, Rovo, Rovo MCP server"
+	unseen := []string{"--explain", "run 'atlassian-mcp login http://127.0.0.1:"}
 	tests := map[string]test{
 		"token-expiry=1":       {fine: "tokens are renewed"},
 		"token-unavailable":    {check: "session", advice: []string{"whoever is signed in still is"}, after: func(_ *testing.T, s *sandbox.Server) { s.Issuer().ExpireAccess() }},
-		"issuer-mismatch":      {check: "metadata", advice: nil},
+		"issuer-mismatch":      {check: "metadata", advice: []string{"whoever runs the server has to correct that"}},
 		"root-metadata":        {fine: "the sign-in was made before, and is not asked about again"},
-		"redirect-refused":     {check: "sign-in", before: true, advice: []string{"--explain", "run 'atlassian-mcp login http://127.0.0.1:"}},
-		"domain-blocked":       {check: "sign-in", before: true, advice: []string{"--explain", "run 'atlassian-mcp login http://127.0.0.1:"}},
-		"admin-must-authorize": {check: "sign-in", before: true, advice: []string{"--explain", "run 'atlassian-mcp login http://127.0.0.1:"}},
+		"redirect-refused":     {check: "sign-in", before: true, advice: unseen, details: []string{"admin must authorize access from this redirect", "organization admin allow http://127.0.0.1:*/** (" + serverPage + ", Domains)"}},
+		"domain-blocked":       {check: "sign-in", before: true, advice: unseen, details: []string{"Access to this domain is restricted\"", "organization admin allow http://127.0.0.1:*/** (" + serverPage + ", Domains)"}},
+		"admin-must-authorize": {check: "sign-in", before: true, advice: unseen, details: []string{"\"site admin must authorize this app\": have a site admin sign in with 'atlassian-mcp login http://127.0.0.1:", "(admin.atlassian.com, Apps, the site, Connected apps)"}},
 		"api-token-disabled":   {check: "access", refusal: "api-token-disabled", token: "token", advice: []string{"organization admin", serverPage + ", Authentication"}},
 		"unscoped-token":       {check: "tools", refusal: "unscoped-token", token: "token", advice: []string{"id.atlassian.com, Security, API tokens"}},
 		"ip-refused":           {check: "access", refusal: "ip-refused", advice: []string{"organization admin", "admin.atlassian.com, Security, IP allowlists"}},
-		"upstream-401=1":       {check: "access", refusal: "sign-in-expired", advice: []string{"'atlassian-mcp login'"}},
+		"upstream-401=1":       {check: "access", refusal: "sign-in-expired", advice: []string{"a relay renews it by itself", "run 'atlassian-mcp login http://127.0.0.1:"}, details: []string{"it said: "}},
 		"trouble":              {check: "access", refusal: "trouble", advice: []string{"organization admin", serverPage + ", Permissions"}},
 		"connection-settings":  {check: "access", refusal: "connection-settings", advice: []string{"organization admin", serverPage}},
-		"verify-access":        {check: "access", refusal: "sign-in-expired", advice: []string{"'atlassian-mcp login'"}},
+		"verify-access":        {check: "access", refusal: "sign-in-expired", advice: []string{"a relay renews it by itself", "run 'atlassian-mcp login http://127.0.0.1:"}, details: []string{"it said: "}},
 		"session-loss":         {fine: "a lost session is opened again"},
-		"rate-limit":           {check: "access", refusal: "rate-limited", advice: []string{"wait"}},
-		"cut-stream":           {check: "access"},
+		"rate-limit":           {check: "access", refusal: "rate-limited", advice: []string{"wait"}, details: []string{"it said: server answered 429 Too Many Requests"}},
+		"cut-stream":           {check: "access", advice: []string{"cut the connection"}},
 		"slow=100ms":           {fine: "it is only slow"},
 		"sse-retired":          {check: "session", refusal: "sse-retired", path: "/v1/sse", advice: []string{"https://mcp.atlassian.com/v1/mcp"}},
 		"cloudflare":           {fine: "this program names itself"},
@@ -153,6 +167,11 @@ func TestDoctorFaults(t *testing.T) {
 				return
 			}
 			d.want(t, status, tt.check, tt.refusal, tt.advice...)
+			for _, words := range tt.details {
+				if details := strings.Join(d.found(t, tt.check).Details, "\n"); !strings.Contains(details, words) {
+					t.Errorf("no %q in %s", words, details)
+				}
+			}
 		})
 	}
 }

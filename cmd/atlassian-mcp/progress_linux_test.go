@@ -122,6 +122,15 @@ func TestCallProgress(t *testing.T) {
 	p.leaves(exitOK)
 }
 
+// TestCallQuiet shows no progress where no terminal is.
+func TestCallQuiet(t *testing.T) {
+	s, address := startSlow(t, nil)
+	s.release <- struct{}{}
+	if stdout, stderr, status := newShell(t).run("call", "do", "--server", address); status != exitOK || stderr != "" || strings.Contains(stdout, "of 5") {
+		t.Errorf("status %d, standard output %q, standard error %q", status, stdout, stderr)
+	}
+}
+
 // TestCallInterrupt stops a call by Ctrl-C: the server is told.
 func TestCallInterrupt(t *testing.T) {
 	s, address := startSlow(t, nil)
@@ -153,7 +162,7 @@ func TestTableFits(t *testing.T) {
 	p.leaves(exitOK)
 }
 
-// TestDoctorColors marks what doctor finds in colour on a terminal, unless NO_COLOR says not to.
+// TestDoctorColors marks what doctor finds in colour on a terminal, unless NO_COLOR or the terminal says not to.
 func TestDoctorColors(t *testing.T) {
 	_, address := startScripted(t, "", nil)
 	t.Setenv("TERM", "xterm")
@@ -162,11 +171,36 @@ func TestDoctorColors(t *testing.T) {
 	p.sees("log")
 	p.leaves(exitOK)
 
-	t.Setenv("NO_COLOR", "1")
-	p = sitDown(t, "doctor", address)
-	if before := p.sees("ok  session"); strings.Contains(before, "\x1b[3") {
-		t.Errorf("coloured: %q", before)
+	for _, plain := range [][2]string{{"NO_COLOR", "1"}, {"TERM", "dumb"}} {
+		t.Run(plain[0], func(t *testing.T) {
+			t.Setenv(plain[0], plain[1])
+			p := sitDown(t, "doctor", address)
+			if before := p.sees("ok  session"); strings.Contains(before, "\x1b[3") {
+				t.Errorf("coloured: %q", before)
+			}
+			p.sees("log")
+			p.leaves(exitOK)
+		})
 	}
-	p.sees("log")
-	p.leaves(exitOK)
+}
+
+// TestFitted breaks lines on a terminal, and nowhere else.
+func TestFitted(t *testing.T) {
+	keyboard, tty := openTerminal(t)
+	defer keyboard.Close()
+	defer tty.Close()
+	if err := unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 40}); err != nil {
+		t.Fatal(err)
+	}
+	text := "one two, three and four " + strings.Repeat("ö", 40) + " five"
+	want := "one two, three and four\n          " + strings.Repeat("ö", 40) + "\n          five"
+	if got := fitted(tty, text, strings.Repeat(" ", 10)); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := fitted(new(strings.Builder), text, "  "); got != text {
+		t.Errorf("%q where no terminal is", got)
+	}
+	if got := fitted(tty, text, strings.Repeat(" ", 30)); got != text {
+		t.Errorf("%q where there is no room", got)
+	}
 }

@@ -210,7 +210,7 @@ func (d *diagnosis) atSite(ctx context.Context) finding {
 		err = unknown
 	}
 	if err != nil {
-		return failure(err)
+		return d.failure(err)
 	}
 	found := finding{Mark: markFine, Text: fmt.Sprintf("calls are for %s, cloudId %s", d.site, id)}
 	if d.client == nil || !slices.Contains(d.tools, tool) {
@@ -220,7 +220,7 @@ func (d *diagnosis) atSite(ctx context.Context) finding {
 	defer cancel()
 	var result toolResult
 	if err := d.client.call(ctx, mcp.MethodToolsCall, mcp.CallToolParams{Name: tool, Arguments: struct{}{}}, &result); err != nil {
-		return failure(err)
+		return d.failure(err)
 	}
 	if !result.IsError && !strings.Contains(result.text(), id) {
 		return finding{

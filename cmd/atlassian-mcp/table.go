@@ -58,6 +58,32 @@ func cut(text string, n int) string {
 	return strings.TrimRight(string(runes[:n-1]), " ,.;:") + "…"
 }
 
+// fitted returns text that comes after indent, or after as many other characters. On a terminal, lines are broken between words so that they fit, and
+// begin with indent; elsewhere there is one line.
+func fitted(out io.Writer, text, indent string) string {
+	width, ok := terminalWidth(out)
+	width -= len(indent) + 1
+	if !ok || width < 20 {
+		return text
+	}
+	var b strings.Builder
+	column := 0
+	for word := range strings.FieldsSeq(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case column > 0 && column+1+n > width:
+			b.WriteString("\n" + indent)
+			column = 0
+		case column > 0:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
+}
+
 // terminalWidth returns how many characters fit into a line of w, and whether w is a terminal at all.
 func terminalWidth(w io.Writer) (int, bool) {
 	f, ok := w.(*os.File)
