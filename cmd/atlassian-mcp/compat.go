@@ -185,8 +185,8 @@ func (f *compatSignIn) add(flags *pflag.FlagSet) {
 	})
 }
 
-// apply puts what the flags say into cfg. Its errors are *usageErrors.
-func (f *compatSignIn) apply(cmd *cobra.Command, cfg *auth.Config) error {
+// apply puts what the flags say into cfg. Variables in them are those of env. Its errors are *usageErrors.
+func (f *compatSignIn) apply(cmd *cobra.Command, env lookupEnv, cfg *auth.Config) error {
 	switch {
 	case f.useIDToken:
 		return &usageError{
@@ -199,7 +199,10 @@ func (f *compatSignIn) apply(cmd *cobra.Command, cfg *auth.Config) error {
 			advice: "leave it out",
 		}
 	}
-	for _, step := range []func(*auth.Config) error{f.params, f.registration, f.client, f.endpoint, f.callback} {
+	if err := f.client(env, cfg); err != nil {
+		return err
+	}
+	for _, step := range []func(*auth.Config) error{f.params, f.registration, f.endpoint, f.callback} {
 		if err := step(cfg); err != nil {
 			return err
 		}
@@ -251,8 +254,8 @@ func (f *compatSignIn) registration(cfg *auth.Config) error {
 	return err
 }
 
-// client sets the client that is registered already.
-func (f *compatSignIn) client(cfg *auth.Config) error {
+// client sets the client that is registered already. Its secret may be in a variable of env.
+func (f *compatSignIn) client(env lookupEnv, cfg *auth.Config) error {
 	if f.clientInfo == "" {
 		return nil
 	}
@@ -262,7 +265,7 @@ func (f *compatSignIn) client(cfg *auth.Config) error {
 		Secret     string `json:"client_secret"`
 		AuthMethod string `json:"token_endpoint_auth_method"`
 	}
-	if err := readArgument(flag, f.clientInfo, os.LookupEnv, &info); err != nil {
+	if err := readArgument(flag, f.clientInfo, env, &info); err != nil {
 		return err
 	}
 	switch {

@@ -34,16 +34,18 @@ The install command writes this program into the configuration of MCP clients:
 The clients it knows are claude-desktop, claude-code, cursor, vscode, vscode-insiders,
 windsurf, gemini, codex, copilot, zed, cline, opencode, lm-studio, goose and kiro; "all" are
 those on this machine. Without a client it shows these and asks which ones. What follows --
-is what the client is to start this program with, and is checked at once.
+is what the client is to start this program with, and is checked at once. Without --, an
+entry that is there keeps what it has; -- with nothing after it takes that away.
 
-Everything else in a file stays as it is, comments too, and what was in it before is kept in
-a file beside it, whose name ends in ".atlassian-mcp.bak". A file that can't be parsed is
-left alone. Claude Code is told by its own command, if that is on PATH; for Goose, the entry
+Everything else in a file stays as it is, comments too. What was in it before is kept in a
+file beside it, whose name ends in ".atlassian-mcp.bak"; that one is not overwritten, and what
+was there before a later change is in one that ends in ".atlassian-mcp.last.bak". A file that
+can't be parsed is left alone. Claude Code is told by its own command, if that is on PATH; for Goose, the entry
 is printed. The path that is written for this program is one that stays the same when
 Homebrew, npm or go install put a new version in its place. HTTPS_PROXY, HTTP_PROXY,
 NO_PROXY, SSL_CERT_FILE and NODE_EXTRA_CA_CERTS, if set, go into the entry. To run install
-again changes what is different, and nothing of what was added to the entry by hand. The
-uninstall command takes the entry out.
+again brings the path and these up to date, and changes nothing else in the entry. The
+uninstall command takes it out.
 
 For any other client, name it as the command of a local (stdio) server in the configuration:
 
@@ -315,8 +317,10 @@ Of single commands:
 	install --print, uninstall --print
 		Show what would be changed, and change nothing.
 	install --replace
-		Take out other entries for Atlassian's server, such as those of mcp-remote.
-		Without this flag install asks on a terminal, and else leaves them.
+		Take out other entries for Atlassian's server, such as those of mcp-remote. If the
+		new one is given no arguments, it has the URL, port, flags and variables of the
+		first of them; what it can't take over is named. Without this flag install asks on a
+		terminal, and else leaves them.
 	status --json
 		Write JSON.
 

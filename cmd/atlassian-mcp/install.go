@@ -53,8 +53,10 @@ it shows which ones are on this machine, and asks.
 
 ` + clientsHelp + `
 
-What follows -- is what the clients start this program with. Proxy settings of this
-shell go along, but for --project, since clients pass few variables on.`,
+What follows -- is what the clients start this program with, and nothing if -- is the
+last word. Without --, an entry that is there keeps what it has, and one that replaces
+mcp-remote's takes over its URL, port, flags and variables. Proxy settings of this shell
+go along, but for --project, since clients pass few variables on.`,
 		Example: `  atlassian-mcp install cursor
   atlassian-mcp install all --print
   atlassian-mcp install vscode --name work -- authv2 --profile work`,
@@ -64,7 +66,7 @@ shell go along, but for --project, since clients pass few variables on.`,
 		DisableFlagsInUseLine: true,
 	}
 	f.add(cmd.Flags())
-	cmd.Flags().BoolVar(&f.replace, "replace", false, "replace other entries for Atlassian's server, such as those of\nmcp-remote")
+	cmd.Flags().BoolVar(&f.replace, "replace", false, "replace other entries for Atlassian's server, such as those of\nmcp-remote, and take over what they have")
 	return cmd
 }
 
@@ -103,7 +105,7 @@ func clientNames() (names []string) {
 func (f *installFlags) install(cmd *cobra.Command, args []string) error {
 	var relayArgs []string
 	if n := cmd.ArgsLenAtDash(); n >= 0 {
-		args, relayArgs = args[:n], args[n:]
+		args, relayArgs = args[:n], args[n:] // which is not nil
 	}
 	if err := checkRelayArgs(relayArgs); err != nil {
 		return err
@@ -122,7 +124,7 @@ func (f *installFlags) install(cmd *cobra.Command, args []string) error {
 	}
 	changed := false
 	err = f.each(cmd, env, clients, func(t ide.Target) error {
-		replace, err := f.rivals(cmd, t, entry)
+		entry, replace, err := f.plan(cmd, t, entry)
 		if err != nil {
 			return err
 		}
@@ -216,97 +218,6 @@ func isNotNameRune(r rune) bool {
 	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_')
 }
 
-// entry returns what is to be written.
-func (f *installFlags) entry(env ide.Env, args []string) (ide.Entry, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return ide.Entry{}, err
-	}
-	command, err := env.Command(program)
-	if temporary, ok := errors.AsType[*ide.TemporaryError](err); ok {
-		return ide.Entry{}, &usageError{
-			what:   temporary.Error(),
-			advice: "install the program first, for example with 'go install " + packagePath + "@latest', and run what is installed",
-		}
-	}
-	if err != nil {
-		return ide.Entry{}, err
-	}
-	e := ide.Entry{Name: f.name, Command: command, Args: args}
-	if !f.project { // which others share, and a proxy's password with it
-		e.Env = passedOn(env)
-	}
-	return e, nil
-}
-
-// passedOn returns the variables of this shell that a server needs on this network, and that clients don't pass on.
-func passedOn(env ide.Env) map[string]string {
-	names := []string{"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"}
-	if env.GOOS != "windows" { // where case doesn't count
-		names = append(names, "https_proxy", "http_proxy", "no_proxy")
-	}
-	values := make(map[string]string)
-	for _, name := range append(names, certFileEnv...) {
-		if value := env.Getenv(name); value != "" {
-			values[name] = value
-		}
-	}
-	return values
-}
-
-// packagePath is what "go install" knows the program by.
-const packagePath = "github.com/atlassian-mcp/atlassian-mcp/cmd/atlassian-mcp"
-
-// checkRelayArgs checks the arguments of the relay, as far as that can be done before it starts. Its errors are *usageErrors.
-func checkRelayArgs(args []string) error {
-	f := new(relayFlags)
-	cmd := f.command()
-	cmd.InitDefaultHelpFlag() // cobra adds these two when a command runs
-	cmd.InitDefaultVersionFlag()
-	if err := cmd.ParseFlags(args); err != nil {
-		return flagError(cmd, err)
-	}
-	for _, name := range []string{"help", "version"} {
-		if flag := cmd.Flags().Lookup(name); flag != nil && flag.Changed {
-			return &usageError{what: "--" + name + " is nothing to start a client's server with", advice: "leave it out"}
-		}
-	}
-	words, err := f.positional(cmd.Flags().Args())
-	if err != nil {
-		return err
-	}
-	server, err := serverArg(cmd, words)
-	if err != nil {
-		return err
-	}
-	address, advice := atlassian.Endpoint(server)
-	if advice != "" {
-		return &usageError{what: fmt.Sprintf("%s is not in use any more", server), advice: advice}
-	}
-	if _, err := parseServerURL(address, f.allowHTTP); err != nil {
-		return err
-	}
-	named := [][2]string{{"ca-cert", f.caCert}, {"log-file", f.logFile}}
-	for _, file := range f.headerFiles {
-		named = append(named, [2]string{"header-file", file})
-	}
-	for _, flag := range named {
-		if name, file := flag[0], flag[1]; file != "" && !filepath.IsAbs(file) {
-			full, err := filepath.Abs(file)
-			if err != nil {
-				return err
-			}
-			return &usageError{
-				what:   fmt.Sprintf("--%s %s is not a full path", name, file),
-				advice: fmt.Sprintf("did you mean %s? The client decides in which directory this program starts", full),
-			}
-		}
-	}
-	// What a variable has is known to the client only.
-	_, err = readHeaders(f.headers, f.headerFiles, func(string) (string, bool) { return "-", true })
-	return err
-}
-
 // choose returns the clients that args name. Without args it shows those that offer has, and asks which.
 func (f *installFlags) choose(cmd *cobra.Command, env ide.Env, args []string, offer func(ide.Client) bool) ([]ide.Client, error) {
 	all := ide.Clients()
@@ -316,10 +227,10 @@ func (f *installFlags) choose(cmd *cobra.Command, env ide.Env, args []string, of
 			offered = append(offered, c)
 		}
 	}
+	if len(offered) == 0 && (len(args) == 0 || slices.Contains(args, "all") && cmd.Name() == "install") {
+		return nil, &usageError{what: "there is no client to " + cmd.Name() + " here", advice: "name one: " + strings.Join(clientNames(), ", ")}
+	}
 	if len(args) == 0 {
-		if len(offered) == 0 {
-			return nil, &usageError{what: "there is no client to " + cmd.Name() + " here", advice: "name one: " + strings.Join(clientNames(), ", ")}
-		}
 		f.list(cmd.OutOrStdout(), env, offered)
 		in, ok := terminal(cmd.InOrStdin())
 		if !ok {
@@ -402,53 +313,62 @@ func (f *installFlags) each(cmd *cobra.Command, env ide.Env, clients []ide.Clien
 	return last
 }
 
-// rivals returns the names of servers in t that entry is to replace. They lead to Atlassian too, or have its name.
-func (f *installFlags) rivals(cmd *cobra.Command, t ide.Target, entry ide.Entry) ([]string, error) {
+// plan returns the entry for t, and the names of the servers there that it replaces: others that lead to Atlassian, or have its name.
+// If nobody has given it arguments, now or before, it inherits those of a server that it replaces.
+func (f *installFlags) plan(cmd *cobra.Command, t ide.Target, entry ide.Entry) (ide.Entry, []string, error) {
 	servers, err := t.Servers()
 	if err != nil {
-		return nil, err
+		return entry, nil, err
+	}
+	inherits := entry.Args == nil
+	var rivals []ide.Server
+	for _, s := range servers {
+		switch ours, named := s.Ours(entry.Command), s.Name == entry.Name; {
+		case ours && named:
+			args, _ := s.Arguments()
+			inherits = inherits && len(args) == 0
+		case !ours && (named || s.Atlassian()):
+			replace, err := f.mayReplace(cmd, t, s)
+			if err != nil {
+				return entry, nil, err
+			}
+			switch {
+			case replace && named:
+				rivals = slices.Insert(rivals, 0, s)
+			case replace:
+				rivals = append(rivals, s)
+			}
+		}
 	}
 	var names []string
-	for _, s := range servers {
-		if s.Ours(entry.Command) && s.Name == entry.Name {
-			f.lost(cmd, s, entry)
+	for _, s := range rivals {
+		names = append(names, s.Name)
+		if inherits && entry.Args == nil {
+			entry = inherit(cmd.ErrOrStderr(), entry, s)
 		}
-		if s.Ours(entry.Command) || !s.Atlassian() && s.Name != entry.Name {
-			continue
-		}
-		replace := f.replace
-		in, ok := terminal(cmd.InOrStdin())
-		switch {
-		case replace:
-		case ok && !f.print:
-			question := fmt.Sprintf("%q in %s is %v. Replace it? [y/N] ", s.Name, t.File, s)
-			answer, err := ask(cmd.Context(), in, cmd.ErrOrStderr(), question, nil)
-			if err != nil && !errors.Is(err, io.EOF) {
-				return nil, err
-			}
-			replace = strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes")
-		case s.Name != entry.Name: // or else an error says it
-			advice := fmt.Sprintf("%q in %s is %v, and leads to Atlassian too: --replace takes it out", s.Name, t.File, s)
-			io.WriteString(cmd.ErrOrStderr(), hintLine(advice))
-		}
-		if replace {
-			f.lost(cmd, s, entry)
-			names = append(names, s.Name)
-		}
+		tellLost(cmd.ErrOrStderr(), entry, s)
 	}
-	return names, nil
+	return entry, names, nil
 }
 
-// lost says what s sets and entry, which comes in its place, does not.
-func (f *installFlags) lost(cmd *cobra.Command, s ide.Server, entry ide.Entry) {
-	lost := slices.DeleteFunc(s.Settings(), func(name string) bool {
-		_, kept := entry.Env[name]
-		return kept || slices.ContainsFunc(entry.Args, func(arg string) bool { return arg == name || strings.HasPrefix(arg, name+"=") })
-	})
-	if len(lost) > 0 {
-		advice := fmt.Sprintf("%q had %s, which the new entry has not: flags for it go after --", s.Name, strings.Join(slices.Compact(lost), ", "))
+// mayReplace reports whether s is to be replaced, about which it asks if there is a terminal.
+func (f *installFlags) mayReplace(cmd *cobra.Command, t ide.Target, s ide.Server) (bool, error) {
+	in, ok := terminal(cmd.InOrStdin())
+	switch {
+	case f.replace:
+		return true, nil
+	case ok && !f.print:
+		question := fmt.Sprintf("%q in %s is %v. Replace it? [y/N] ", s.Name, t.File, s)
+		answer, err := ask(cmd.Context(), in, cmd.ErrOrStderr(), question, nil)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return false, err
+		}
+		return strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes"), nil
+	case s.Name != f.name: // or else an error says it
+		advice := fmt.Sprintf("%q in %s is %v, and leads to Atlassian too: --replace takes it out", s.Name, t.File, s)
 		io.WriteString(cmd.ErrOrStderr(), hintLine(advice))
 	}
+	return false, nil
 }
 
 // carryOut makes the change, or shows it, and says with now how things are after it, or with already how they were.

@@ -28,6 +28,7 @@ type serverFlags struct {
 	debug          bool
 	logFile        string
 	compat         compatConnection
+	env            lookupEnv // of ${VAR}; nil means os.LookupEnv
 }
 
 func (f *serverFlags) add(flags *pflag.FlagSet) {
@@ -56,6 +57,7 @@ type connection struct {
 	fresh     func()       // has later requests of client use new connections
 	allowHTTP bool
 	ipv4      bool
+	env       lookupEnv // of ${VAR}
 }
 
 // connect returns the connection that the flags and args ask for. It sends nothing. Its errors are *usageErrors.
@@ -68,11 +70,14 @@ func (f *serverFlags) connect(cmd *cobra.Command, args []string, log *slog.Logge
 	if advice != "" {
 		io.WriteString(cmd.ErrOrStderr(), hintLine(advice))
 	}
-	c := &connection{allowHTTP: f.allowHTTP, ipv4: f.compat.ipv4}
+	c := &connection{allowHTTP: f.allowHTTP, ipv4: f.compat.ipv4, env: f.env}
+	if c.env == nil {
+		c.env = os.LookupEnv
+	}
 	if c.url, err = parseServerURL(address, f.allowHTTP); err != nil {
 		return nil, err
 	}
-	if c.header, err = readHeaders(f.headers, f.headerFiles, os.LookupEnv); err != nil {
+	if c.header, err = readHeaders(f.headers, f.headerFiles, c.env); err != nil {
 		return nil, err
 	}
 	roots, err := rootCAs(f.caCert, os.LookupEnv, log)

@@ -128,7 +128,7 @@ func (f *signInFlags) config(cmd *cobra.Command, server *connection, log *slog.L
 	if f.noBrowser {
 		cfg.OpenURL = nil
 	}
-	if err := f.compat.apply(cmd, &cfg); err != nil {
+	if err := f.compat.apply(cmd, server.env, &cfg); err != nil {
 		return auth.Config{}, err
 	}
 	cfg.Authorization, err = environmentToken(server.url, say)

@@ -1,11 +1,17 @@
 package ide
 
 import (
+	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/pelletier/go-toml/v2"
 )
 
 // TestTargets checks where each client's configuration is on each system.
@@ -170,18 +176,111 @@ func cutHome(file, home string) (string, bool) {
 	return file, false
 }
 
+// TestKeys checks what each client finds where it looks, as its own documentation has it: under which key, and with which members.
+func TestKeys(t *testing.T) {
+	const (
+		standard = `{"command": "/bin/atlassian-mcp", "args": ["v2"], "env": {"NO_PROXY": "localhost"}}`
+		stdio    = `{"type": "stdio", "command": "/bin/atlassian-mcp", "args": ["v2"], "env": {"NO_PROXY": "localhost"}}`
+	)
+	for name, want := range map[string]string{
+		"claude-desktop":  `{"mcpServers": {"work": ` + standard + `}}`,
+		"claude-code":     `{"mcpServers": {"work": ` + stdio + `}}`,
+		"cursor":          `{"mcpServers": {"work": ` + standard + `}}`,
+		"vscode":          `{"servers": {"work": ` + stdio + `}}`,
+		"vscode-insiders": `{"servers": {"work": ` + stdio + `}}`,
+		"windsurf":        `{"mcpServers": {"work": ` + standard + `}}`,
+		"gemini":          `{"mcpServers": {"work": ` + standard + `}}`,
+		"codex":           `{"mcp_servers": {"work": ` + standard + `}}`,
+		"copilot": `{"mcpServers": {"work": {"type": "local", "command": "/bin/atlassian-mcp", "args": ["v2"], "tools": ["*"],
+			"env": {"NO_PROXY": "localhost"}}}}`,
+		"zed":   `{"context_servers": {"work": ` + standard + `}}`,
+		"cline": `{"mcpServers": {"work": ` + stdio + `}}`,
+		"opencode": `{"mcp": {"work": {"type": "local", "command": ["/bin/atlassian-mcp", "v2"], "enabled": true,
+			"environment": {"NO_PROXY": "localhost"}}}}`,
+		"lm-studio": `{"mcpServers": {"work": ` + standard + `}}`,
+		"goose": `{"extensions": {"work": {"type": "stdio", "name": "work", "enabled": true, "cmd": "/bin/atlassian-mcp", "args": ["v2"],
+			"envs": {"NO_PROXY": "localhost"}, "timeout": 300}}}`,
+		"kiro": `{"mcpServers": {"work": ` + standard + `}}`,
+	} {
+		for _, project := range []bool{false, true} {
+			targets := client(t, name).Targets(testEnv(t), project)
+			if len(targets) == 0 {
+				continue // has no file in a repository
+			}
+			c, err := targets[0].Install(Entry{
+				Name: "work", Command: "/bin/atlassian-mcp", Args: []string{"v2"}, Env: map[string]string{"NO_PROXY": "localhost"},
+			}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got, wanted any
+			switch name {
+			case "codex":
+				var table map[string]any
+				err = toml.Unmarshal(c.After, &table)
+				got = table
+			case "goose":
+				got, err = decodeYAML(c.Manual)
+			default:
+				err = json.Unmarshal(c.After, &got)
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if err := json.Unmarshal([]byte(want), &wanted); err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(got, wanted) {
+				t.Errorf("%s finds %v, not %v", name, got, wanted)
+			}
+		}
+	}
+}
+
+// decodeYAML decodes YAML of objects that are indented by two spaces a level, and whose other values are JSON or bare words.
+func decodeYAML(text string) (any, error) {
+	root := map[string]any{}
+	objects := []map[string]any{root}
+	for line := range strings.Lines(text) {
+		key, value, ok := strings.Cut(strings.TrimSpace(line), ":")
+		depth := (len(line) - len(strings.TrimLeft(line, " "))) / 2
+		if !ok || depth >= len(objects) {
+			return nil, fmt.Errorf("%q is no member", line)
+		}
+		objects = objects[:depth+1]
+		if value = strings.TrimSpace(value); value == "" {
+			inner := map[string]any{}
+			objects[depth][key] = inner
+			objects = append(objects, inner)
+			continue
+		}
+		var v any
+		if json.Unmarshal([]byte(value), &v) != nil {
+			v = value
+		}
+		objects[depth][key] = v
+	}
+	return root, nil
+}
+
 // TestFoundByCommand checks that a client that has not made a file yet is found by its command.
 func TestFoundByCommand(t *testing.T) {
-	env := testEnv(t)
-	env.LookPath = func(name string) (string, error) {
-		if name == "codex" {
-			return "/usr/bin/codex", nil
-		}
-		return "", os.ErrNotExist
+	commands := map[string]string{
+		"claude-code": "claude", "vscode": "code", "vscode-insiders": "code-insiders", "gemini": "gemini", "codex": "codex", "copilot": "copilot",
+		"zed": "zed", "cline": "cline", "opencode": "opencode", "lm-studio": "lms", "goose": "goose", "kiro": "kiro",
 	}
-	for _, c := range Clients() {
-		if c.Found(env) != (c.Name == "codex") {
-			t.Errorf("%s: %v", c.Name, c.Found(env))
+	for name, command := range commands {
+		env := testEnv(t)
+		env.LookPath = func(name string) (string, error) {
+			if name == command {
+				return "/usr/bin/" + name, nil
+			}
+			return "", os.ErrNotExist
+		}
+		for _, c := range Clients() {
+			if c.Found(env) != (c.Name == name) {
+				t.Errorf("with %s on PATH, %s is found: %v", command, c.Name, c.Found(env))
+			}
 		}
 	}
 }

@@ -17,8 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
-	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -39,7 +37,7 @@ type Env struct {
 type Entry struct {
 	Name    string            // of the server, in the client
 	Command string            // full path of our program
-	Args    []string          // for it
+	Args    []string          // for it; nil leaves those that our entry has
 	Env     map[string]string // variables for it, besides what the client passes on
 }
 
@@ -49,97 +47,6 @@ type Target struct {
 	File    string
 	project bool
 	env     Env
-}
-
-// A Server is what a client has under a name in its file.
-type Server struct {
-	Name string
-	argv []string // of a local server
-	url  string   // of a remote server
-	more []string // names of headers and variables
-}
-
-// Ours reports whether s runs program, which is the path of ours, or a program of its name elsewhere.
-func (s Server) Ours(program string) bool {
-	return len(s.argv) > 0 && (s.argv[0] == program || baseName(s.argv[0]) == "atlassian-mcp")
-}
-
-// baseName returns the last element of the path of a program, without .exe. The path may be one of any system.
-func baseName(program string) string {
-	if i := strings.LastIndexAny(program, `/\`); i >= 0 {
-		program = program[i+1:]
-	}
-	return strings.TrimSuffix(strings.ToLower(program), ".exe")
-}
-
-// Atlassian reports whether s leads to Atlassian's server, directly or through another program.
-func (s Server) Atlassian() bool {
-	for _, text := range append([]string{s.url}, s.argv...) {
-		if u, err := url.Parse(text); err == nil && u.Hostname() == "mcp.atlassian.com" {
-			return true
-		}
-	}
-	return false
-}
-
-// String says what s is, in a few words without secrets: arguments may hold them.
-func (s Server) String() string {
-	if len(s.argv) == 0 {
-		if u, err := url.Parse(s.url); err == nil && u.Host != "" {
-			return "a connection to " + u.Host
-		}
-		return "something else"
-	}
-	for _, arg := range s.argv {
-		if name, _, _ := strings.Cut(baseName(arg), "@"); name == "mcp-remote" {
-			return "mcp-remote"
-		}
-	}
-	return baseName(s.argv[0])
-}
-
-// Settings returns the names of what s sets besides the server: flags, headers and variables. Their values may be secrets.
-func (s Server) Settings() (names []string) {
-	for i, arg := range s.argv {
-		if name, _, _ := strings.Cut(arg, "="); strings.HasPrefix(name, "--") && i > 0 {
-			names = append(names, name)
-		}
-	}
-	return append(names, s.more...)
-}
-
-// newServer returns what the members of an entry say, whichever client it is for.
-func newServer(name string, members map[string]any) Server {
-	s := Server{Name: name}
-	if nested, ok := members["transport"].(map[string]any); ok { // as Cline's command line writes it
-		members = nested
-	}
-	switch command := members["command"].(type) {
-	case string:
-		s.argv = append([]string{command}, texts(members["args"])...)
-	case []any:
-		s.argv = texts(command)
-	}
-	for _, member := range []string{"url", "serverUrl", "httpUrl", "uri"} {
-		if text, ok := members[member].(string); ok {
-			s.url = text
-		}
-	}
-	for _, member := range []string{"headers", "env", "environment"} {
-		values, _ := members[member].(map[string]any)
-		s.more = slices.AppendSeq(s.more, maps.Keys(values))
-	}
-	slices.Sort(s.more)
-	return s
-}
-
-func texts(v any) (out []string) {
-	list, _ := v.([]any)
-	for _, e := range list {
-		text, _ := e.(string)
-		out = append(out, text)
-	}
-	return out
 }
 
 // A ConflictError is the result of installing under a name that something else has.
@@ -170,8 +77,8 @@ func (t Target) Servers() ([]Server, error) {
 }
 
 // Install returns the change that puts e into the file and takes out the servers named in replace. If the file has e already,
-// the change changes nothing. What people have added to the entry, they keep. A server of e's name that isn't ours is a
-// [*ConflictError] if it is not in replace.
+// the change changes nothing. What people have added to the entry, they keep; its arguments too, if those of e are nil. A server of
+// e's name that isn't ours is a [*ConflictError] if it is not in replace.
 func (t Target) Install(e Entry, replace []string) (Change, error) {
 	change, err := t.change()
 	if err != nil {
@@ -200,7 +107,10 @@ func (t Target) Install(e Entry, replace []string) (Change, error) {
 		case s.Name == e.Name && !replaced[s.Name] && !s.Ours(e.Command):
 			return change, &ConflictError{t.File, s}
 		case s.Name == e.Name && s.Ours(e.Command):
-			change.edited = true
+			change.edits()
+			if e.Args == nil {
+				e.Args = s.argv[1:]
+			}
 		}
 	}
 	members := t.shape(e)
@@ -237,8 +147,8 @@ func (t Target) Uninstall(name, program string) (Change, error) {
 		if !s.Ours(program) {
 			return change, &ConflictError{t.File, s}
 		}
-		if before, ok := t.original(change, name); ok {
-			change.After, change.restores = before, true
+		if before, backup, ok := t.original(change, name); ok {
+			change.After, change.Backup, change.restores = before, backup, true
 		} else if change.After, err = t.syntax.remove(change.Before, t.path, name); err != nil {
 			return change, t.located(err)
 		}
@@ -247,12 +157,12 @@ func (t Target) Uninstall(name, program string) (Change, error) {
 	return change, nil
 }
 
-// original returns what Install has made the current file from, nil for no file, if that is certain: if installing the same entry
-// into the backup, or where there is no file, gives the current file.
-func (t Target) original(change Change, name string) ([]byte, bool) {
+// original returns what Install has made the current file from, nil for no file, and the backup that this is in, if that is certain:
+// if installing the same entry into the backup, or where there is no file, gives the current file.
+func (t Target) original(change Change, name string) (before []byte, backup string, ok bool) {
 	entries, err := t.syntax.entries(change.Before, t.path)
 	if err != nil {
-		return nil, false
+		return nil, "", false
 	}
 	var ours map[string]any
 	for _, e := range entries {
@@ -260,11 +170,13 @@ func (t Target) original(change Change, name string) ([]byte, bool) {
 			ours = e.members
 		}
 	}
-	candidates := [][]byte{nil}
-	if backup, err := os.ReadFile(change.Backup); err == nil {
-		candidates = [][]byte{backup, nil}
-	}
-	for _, before := range candidates {
+	for _, backup := range append(backups(change.File), "") {
+		var before []byte
+		if backup != "" {
+			if before, err = os.ReadFile(backup); err != nil {
+				continue
+			}
+		}
 		if had, err := t.syntax.entries(before, t.path); err != nil || slices.ContainsFunc(had, func(e entry) bool { return e.name == name }) {
 			continue
 		}
@@ -274,21 +186,10 @@ func (t Target) original(change Change, name string) ([]byte, bool) {
 		}
 		after, err := t.syntax.set(before, t.path, name, t.shape(e), false)
 		if err == nil && string(after) == string(change.Before) {
-			return before, true
+			return before, backup, true
 		}
 	}
-	return nil, false
-}
-
-func stringMap(v any) map[string]string {
-	members, _ := v.(map[string]any)
-	out := make(map[string]string)
-	for name, v := range members {
-		if text, ok := v.(string); ok {
-			out[name] = text
-		}
-	}
-	return out
+	return nil, "", false
 }
 
 // located adds the file to a syntaxError, and the place in it.
@@ -306,7 +207,9 @@ func (t Target) change() (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
-	return Change{File: file, Before: data, Backup: file + ".atlassian-mcp.bak", shared: t.project}, nil
+	c := Change{File: file, Before: data, shared: t.project}
+	c.backUp()
+	return c, nil
 }
 
 // read returns what is in the file, nil if there is none, and which file that really is.

@@ -111,9 +111,10 @@ func TestGolden(t *testing.T) {
 				t.Errorf("a second time: %v, error %v\n%s", c.Changed(), err, c.Diff())
 			}
 
+			backup := c.Backup
 			c, err = target.Uninstall("atlassian", "/other/place/atlassian-mcp")
 			if had {
-				if err := os.Remove(c.Backup); err != nil {
+				if err := os.Remove(backup); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -243,6 +244,42 @@ func TestConflict(t *testing.T) {
 	}
 }
 
+// TestKeep checks that our entry keeps its arguments, unless there are others, and the variables that it has besides.
+func TestKeep(t *testing.T) {
+	for name, text := range map[string]string{
+		"cursor":   `{"mcpServers": {"atlassian": {"command": "/old/atlassian-mcp", "args": ["v2", "--debug"], "env": {"MINE": "1"}}}}`,
+		"opencode": `{"mcp": {"atlassian": {"type": "local", "command": ["/old/atlassian-mcp", "v2", "--debug"], "environment": {"MINE": "1"}}}}`,
+		"codex":    "[mcp_servers.atlassian]\ncommand = \"/old/atlassian-mcp\"\nargs = [\"v2\", \"--debug\"]\n\n[mcp_servers.atlassian.env]\nMINE = \"1\"\n",
+	} {
+		target := target(t, name, []byte(text))
+		for _, tt := range []struct {
+			give, have []string
+		}{
+			{nil, []string{"v2", "--debug"}},
+			{[]string{"authv2"}, []string{"authv2"}},
+			{nil, []string{"authv2"}},
+			{[]string{}, nil},
+			{nil, nil},
+		} {
+			e := Entry{Name: "atlassian", Command: "/new/atlassian-mcp", Args: tt.give, Env: map[string]string{"NO_PROXY": "a"}}
+			c, err := target.Install(e, nil)
+			apply(t, c, err)
+			servers, err := target.Servers()
+			if err != nil || len(servers) != 1 {
+				t.Fatalf("%s: %v, %v", name, servers, err)
+			}
+			s := servers[0]
+			if s.argv[0] != e.Command || !slices.Equal(s.argv[1:], tt.have) || !maps.Equal(s.Env(), map[string]string{"MINE": "1", "NO_PROXY": "a"}) {
+				t.Errorf("%s: given %q, it has %q and %v", name, tt.give, s.argv, s.Env())
+			}
+			e.Args = nil
+			if again, err := target.Install(e, nil); err != nil || again.Changed() {
+				t.Errorf("%s: a second time: %v\n%s", name, err, again.Diff())
+			}
+		}
+	}
+}
+
 // TestBroken checks that a file that does not parse is left alone, and that the error says where it is broken.
 func TestBroken(t *testing.T) {
 	for _, tt := range []struct{ client, text, want string }{
@@ -291,6 +328,12 @@ func TestServer(t *testing.T) {
 		{`{"serverUrl": "https://user:canary@mcp.atlassian.com/v1/mcp?token=canary"}`, "a connection to mcp.atlassian.com", false, true},
 		{`{"httpUrl": "https://mcp.atlassian.com:443/v1/mcp"}`, "a connection to mcp.atlassian.com:443", false, true},
 		{`{"url": "https://mcp.atlassian.com.example.com/"}`, "a connection to mcp.atlassian.com.example.com", false, false},
+		{`{"command": "sh", "args": ["-c", "npx -y mcp-remote@0.1.13 https://mcp.atlassian.com/v1/sse"]}`, "mcp-remote", false, true},
+		{`{"command": "/bin/bash", "args": ["-lc", "exec npx mcp-remote 'https://mcp.atlassian.com/v1/mcp' 2>/dev/null"]}`, "mcp-remote, run by a shell", false, true},
+		{`{"command": "npx -y mcp-remote https://mcp.atlassian.com/v1/mcp"}`, "mcp-remote", false, true},
+		{`{"command": "node", "args": ["C:\\npm\\node_modules\\mcp-remote\\dist\\proxy.js", "https://mcp.atlassian.com/v1/mcp"]}`, "mcp-remote", false, true},
+		{`{"command": "notes", "args": ["--about", "npx mcp-remote https://mcp.atlassian.com/v1/mcp"]}`, "notes", false, false},
+		{`{"command": "proxy", "args": ["https://example.com/", "--path", "/mcp-remote"]}`, "proxy", false, false},
 		{`{"command": [], "args": 7}`, "something else", false, false},
 		{`null`, "something else", false, false},
 	} {
@@ -301,6 +344,35 @@ func TestServer(t *testing.T) {
 		s := newServer("x", members)
 		if s.String() != tt.is || s.Ours("/opt/mine") != tt.ours || s.Atlassian() != tt.atlassian {
 			t.Errorf("%s is %q, ours %v, Atlassian's %v", tt.members, s, s.Ours("/opt/mine"), s.Atlassian())
+		}
+	}
+}
+
+// TestArguments checks what an entry has for our program to take over.
+func TestArguments(t *testing.T) {
+	for _, tt := range []struct {
+		members string
+		want    []string // nil if nothing
+	}{
+		{`{"command": "npx", "args": ["-y", "mcp-remote@latest", "https://mcp.example.com/", "3334", "--header", "A: b c"]}`, []string{"https://mcp.example.com/", "3334", "--header", "A: b c"}},
+		{`{"command": "npx", "args": ["-y", "-p", "mcp-remote@0.1.13", "mcp-remote", "https://mcp.example.com/"]}`, []string{"https://mcp.example.com/"}},
+		{`{"command": "deno", "args": ["run", "-A", "npm:mcp-remote", "https://mcp.example.com/", "--callback-path", "/mcp-remote"]}`, []string{"https://mcp.example.com/", "--callback-path", "/mcp-remote"}},
+		{`{"command": ["bunx", "mcp-remote", "https://mcp.example.com/"]}`, []string{"https://mcp.example.com/"}},
+		{`{"command": "C:\\npm\\mcp-remote.cmd", "args": ["https://mcp.example.com/"]}`, []string{"https://mcp.example.com/"}},
+		{`{"command": "cmd", "args": ["/c", "npx", "mcp-remote", "https://mcp.example.com/?a=b&c", "--header", "A: b c"]}`, []string{"https://mcp.example.com/?a=b&c", "--header", "A: b c"}},
+		{`{"command": "sh", "args": ["-c", "npx mcp-remote https://mcp.example.com/ --debug"]}`, []string{"https://mcp.example.com/", "--debug"}},
+		{`{"command": "sh", "args": ["-c", "npx mcp-remote https://mcp.example.com/ --header 'A: b'"]}`, nil},
+		{`{"command": "sh", "args": ["-c", "npx mcp-remote $URL"]}`, nil},
+		{`{"url": "https://mcp.example.com/"}`, []string{"https://mcp.example.com/"}},
+		{`{"command": "docker", "args": ["run", "--rm", "mcp/atlassian"]}`, nil},
+		{`{}`, nil},
+	} {
+		var members map[string]any
+		if err := json.Unmarshal([]byte(tt.members), &members); err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := newServer("x", members).Arguments(); ok != (tt.want != nil) || ok && !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, %v; want %q", tt.members, got, ok, tt.want)
 		}
 	}
 }

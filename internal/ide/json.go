@@ -21,21 +21,22 @@ type jsonText struct {
 	text string // without byte order mark
 	mark string // the byte order mark, if there is one
 	root hujson.Value
+	// blank says that there is nothing but comments and space in the text. The root is not in it then.
+	blank bool
 }
 
-// parseJSON returns nil without an error for a text that has nothing in it.
+// parseJSON takes a text that has nothing but comments in it for an empty object.
 func parseJSON(data []byte) (*jsonText, error) {
 	text, marked := strings.CutPrefix(string(data), byteOrderMark)
 	d := &jsonText{text: text}
 	if marked {
 		d.mark = byteOrderMark
 	}
-	if strings.TrimSpace(text) == "" {
-		d.root.Value = &hujson.Object{}
-		d.root.EndOffset = -1
+	var err error
+	if d.root, err = hujson.Parse([]byte(text + "\n{}")); err == nil {
+		d.blank = true // or else there would be two values
 		return d, nil
 	}
-	var err error
 	// The parser wants a comment in the last line to end, which offsets don't notice.
 	if d.root, err = hujson.Parse([]byte(text + "\n")); err != nil {
 		e := &syntaxError{line: 1, column: 1, what: "not JSON"}
@@ -52,9 +53,6 @@ func parseJSON(data []byte) (*jsonText, error) {
 	}
 	return d, nil
 }
-
-// blank reports whether there is nothing in the text.
-func (d *jsonText) blank() bool { return d.root.EndOffset < 0 }
 
 // object returns v as an object, or an error that says that it should be one.
 func (d *jsonText) object(v *hujson.Value, name string) (*hujson.Object, error) {
@@ -75,7 +73,7 @@ func find(obj *hujson.Object, name string) int {
 	return -1
 }
 
-// walk follows path from the root as far as it goes. It returns the last value that is there and the names that are not.
+// walk follows path from the root as far as it goes. It returns the last value that is there and the names that are not, or are null.
 func (d *jsonText) walk(path []string) (*hujson.Value, []string, error) {
 	v, name := &d.root, ""
 	for ; len(path) > 0; path = path[1:] {
@@ -84,13 +82,18 @@ func (d *jsonText) walk(path []string) (*hujson.Value, []string, error) {
 			return nil, nil, err
 		}
 		i := find(obj, path[0])
-		if i < 0 {
+		if i < 0 || isNull(obj.Members[i].Value) {
 			break
 		}
 		v, name = &obj.Members[i].Value, path[0]
 	}
 	_, err := d.object(v, name)
 	return v, path, err
+}
+
+func isNull(v hujson.Value) bool {
+	literal, ok := v.Value.(hujson.Literal)
+	return ok && literal.Kind() == 'n'
 }
 
 // decode returns the value of v as encoding/json has it.
@@ -123,13 +126,17 @@ func (jsonSyntax) set(text []byte, path []string, name string, members []member,
 	if err != nil {
 		return nil, err
 	}
-	if d.blank() {
+	if d.blank {
 		s := jsonStyle{eol: lineEnd(d.text), unit: "  ", colon: ": ", comma: ", "}
+		comments := strings.TrimRight(d.text, " \t\r\n")
+		if comments != "" {
+			comments += s.eol
+		}
 		value := any(members)
 		for _, name := range append([]string{name}, reversed(path)...) {
 			value = []member{{name: name, value: value}}
 		}
-		return []byte(d.mark + s.format(value, "", true) + s.eol), nil
+		return []byte(d.mark + comments + s.format(value, "", true) + s.eol), nil
 	}
 	v, missing, err := d.walk(append(path[:len(path):len(path)], name))
 	if len(missing) == 0 && err != nil || len(missing) == 0 && replace {
@@ -139,12 +146,11 @@ func (jsonSyntax) set(text []byte, path []string, name string, members []member,
 			return nil, err
 		}
 		obj := v.Value.(*hujson.Object)
-		old := &obj.Members[find(obj, name)].Value
-		if reflect.DeepEqual(decode(*old), plainValue(members)) {
+		i := find(obj, name)
+		if reflect.DeepEqual(decode(obj.Members[i].Value), plainValue(members)) {
 			return text, nil
 		}
-		s := d.style(v)
-		return d.splice(edit{old.StartOffset, old.EndOffset, s.format(members, s.indent, s.lines)}), nil
+		return d.splice(d.exchange(v, i, members)), nil
 	}
 	if err != nil {
 		return nil, err
@@ -153,6 +159,9 @@ func (jsonSyntax) set(text []byte, path []string, name string, members []member,
 		value := any(members)
 		for _, name := range reversed(missing[1:]) {
 			value = []member{{name: name, value: value}}
+		}
+		if i := find(v.Value.(*hujson.Object), missing[0]); i >= 0 { // null
+			return d.splice(d.exchange(v, i, value)), nil
 		}
 		return d.splice(d.insert(v, missing[0], value)...), nil
 	}
@@ -186,8 +195,7 @@ func (d *jsonText) merge(v *hujson.Value, members []member) ([]byte, error) {
 			if equal(decode(*old), m.value) {
 				continue
 			}
-			s := d.style(v)
-			edits = []edit{{old.StartOffset, old.EndOffset, s.format(m.value, s.indent, s.lines)}}
+			edits = []edit{d.exchange(v, i, m.value)}
 		}
 		return d.again(d.splice(edits...), v, members)
 	}
@@ -239,6 +247,13 @@ func (d *jsonText) splice(edits ...edit) []byte {
 		last = e.end
 	}
 	return []byte(out + d.text[last:])
+}
+
+// exchange makes value that of member i of the object v.
+func (d *jsonText) exchange(v *hujson.Value, i int, value any) edit {
+	old := &v.Value.(*hujson.Object).Members[i].Value
+	s := d.style(v)
+	return edit{old.StartOffset, old.EndOffset, s.format(value, s.indent, s.lines)}
 }
 
 // insert adds a member at the end of the object v, after the comments there, in the style of its neighbours.

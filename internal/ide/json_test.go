@@ -40,6 +40,9 @@ func TestJSONSet(t *testing.T) {
 		{`{"s": {"x": {"z": 1, "c": 7, "e": false}}}`, true, `{"s": {"x": {"a": "b", "c": {"d": "<&>"}, "e": true}}}`},
 		{`{"s": {"x": {"e": true, "c": {"d": "<&>"}, "a": "b"}}}`, true, `{"s": {"x": {"e": true, "c": {"d": "<&>"}, "a": "b"}}}`},
 		{`{"s": {"x": {"a": "b", "c": {"f": 1}, "e": 0}}}`, false, `{"s": {"x": {"a": "b", "c": {"f": 1, "d": "<&>"}, "e": 0}}}`},
+		{`{"a": 1, "s": null}`, false, `{"a": 1, "s": {"x": {"a": "b", "c": {"d": "<&>"}, "e": true}}}`},
+		{"{\n\t\"s\": null, // none\n}", false, "{\n\t\"s\": {\n\t\t\"x\": {\n\t\t\t\"a\": \"b\",\n\t\t\t\"c\": {\n\t\t\t\t\"d\": \"<&>\"\n\t\t\t},\n\t\t\t\"e\": true\n\t\t}\n\t}, // none\n}"},
+		{`{"s": {"x": null}}`, false, `{"s": {"x": {"a": "b", "c": {"d": "<&>"}, "e": true}}}`},
 		{"{\"s\": {} // to the end\n}", false, "{\"s\": {\"x\": {\"a\": \"b\", \"c\": {\"d\": \"<&>\"}, \"e\": true}} // to the end\n}"},
 	} {
 		got, err := jsonSyntax{}.set([]byte(tt.text), []string{"s"}, "x", members, tt.replace)

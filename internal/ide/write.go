@@ -18,12 +18,12 @@ type Change struct {
 	File     string     // that is changed, behind symbolic links
 	Before   []byte     // what is in it, nil if it isn't there
 	After    []byte     // what will be, nil if it is to go
-	Backup   string     // where Apply keeps Before, if there was a file; it stays when Install changes our own entry
+	Backup   string     // where Before is kept, if there was a file, or what was there before our entry was
 	Commands [][]string // programs that Apply runs, with arguments, in place of writing the file
 	Manual   string     // what people have to do themselves, since we can't edit the file; else empty
 
-	restores bool // After is Backup
-	edited   bool // Before has our entry, which Install changes
+	kept     bool // Backup is there already
+	restores bool // After is what is in Backup, which goes
 	shared   bool // by all who work on a repository
 }
 
@@ -73,7 +73,7 @@ func (c Change) Apply(ctx context.Context) error {
 			return fmt.Errorf("%s is read-only", c.File)
 		}
 	}
-	if _, err := os.Stat(c.Backup); c.Before != nil && !c.restores && !(c.edited && err == nil) {
+	if c.Before != nil && !c.restores && !c.kept {
 		if err := writeFile(c.Backup, c.Before, mode); err != nil {
 			return err
 		}
@@ -88,10 +88,46 @@ func (c Change) Apply(ctx context.Context) error {
 			err = writeFile(c.File, c.After, mode)
 		}
 	}
-	if err == nil && c.restores && c.After != nil && len(c.Commands) == 0 {
+	if err == nil && c.restores && c.Backup != "" && len(c.Commands) == 0 {
 		err = os.Remove(c.Backup) // it is where it came from
 	}
 	return err
+}
+
+// backupSuffixes are those of the backups of a file: of what was there before we first came, which is never overwritten, and of what
+// was there before a later change, which is by the next.
+var backupSuffixes = []string{".atlassian-mcp.bak", ".atlassian-mcp.last.bak"}
+
+// backups returns the backups of a file that are there, the last one first.
+func backups(file string) (names []string) {
+	for _, suffix := range slices.Backward(backupSuffixes) {
+		if exists(file + suffix) {
+			names = append(names, file+suffix)
+		}
+	}
+	return names
+}
+
+// backUp says where Before is to be kept.
+func (c *Change) backUp() {
+	for _, name := range backups(c.File) {
+		if data, err := os.ReadFile(name); err == nil && bytes.Equal(data, c.Before) {
+			c.Backup, c.kept = name, true
+			return
+		}
+	}
+	for _, suffix := range backupSuffixes {
+		if c.Backup = c.File + suffix; !exists(c.Backup) {
+			return
+		}
+	}
+}
+
+// edits says that Before has our entry already: what was there before that is worth more.
+func (c *Change) edits() {
+	if there := backups(c.File); len(there) > 0 {
+		c.Backup, c.kept = there[0], true
+	}
 }
 
 // writeFile replaces a file at once.

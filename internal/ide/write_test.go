@@ -2,6 +2,7 @@ package ide
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -155,25 +156,81 @@ func TestUninstallLater(t *testing.T) {
 	}
 }
 
-// TestDiff checks what is shown of a change.
-// TestBackupIsOfTheFirst checks that what people had before we came is kept, however often our entry changes.
-func TestBackupIsOfTheFirst(t *testing.T) {
-	const original = `{"mcpServers": {"other": {"command": "x"}}}`
-	target := target(t, "cursor", []byte(original))
-	for _, args := range [][]string{nil, {"v2"}, {"v2", "--profile", "work"}} {
-		change, err := target.Install(Entry{Name: "atlassian", Command: "/bin/atlassian-mcp", Args: args}, nil)
-		apply(t, change, err)
-		if kept := string(read(t, change.Backup)); kept != original {
-			t.Errorf("with %q the backup is %q", args, kept)
+// TestBackups checks that what people had before we came is kept, however often our entry comes, changes and goes, and that an edit of
+// theirs in between is kept too.
+func TestBackups(t *testing.T) {
+	const (
+		first  = `{"mcpServers": {"rovo": {"url": "https://mcp.atlassian.com/v1/mcp"}}}`
+		second = `{"mcpServers": {"other": {"command": "x"}}}`
+	)
+	target := target(t, "cursor", []byte(first))
+	install := func(replace []string, args ...string) Change {
+		t.Helper()
+		change, err := target.Install(Entry{Name: "atlassian", Command: "/bin/atlassian-mcp", Args: args}, replace)
+		return apply(t, change, err)
+	}
+	uninstall := func() Change {
+		t.Helper()
+		change, err := target.Uninstall("atlassian", "/bin/atlassian-mcp")
+		return apply(t, change, err)
+	}
+	holds := func(c Change, want string) {
+		t.Helper()
+		if kept := string(read(t, c.Backup)); kept != want {
+			t.Errorf("the backup is %q, not %q", kept, want)
+		}
+		if kept := string(read(t, target.File+".atlassian-mcp.bak")); kept != first {
+			t.Errorf("the first backup is %q", kept)
 		}
 	}
-	change, err := target.Uninstall("atlassian", "/bin/atlassian-mcp")
-	apply(t, change, err)
-	if got := string(read(t, target.File)); got != original {
+	holds(install(nil), first)
+	holds(install(nil, "v2"), first)
+	holds(install([]string{"rovo"}, "v2", "--profile", "work"), first)
+	ours := string(read(t, target.File))
+	holds(uninstall(), ours) // which does not bring back what the last step has replaced
+
+	if err := os.WriteFile(target.File, []byte(second), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	holds(install(nil), second)
+	holds(install(nil, "v2"), second)
+	uninstall()
+	if got := string(read(t, target.File)); got != second {
 		t.Errorf("in the end there is %q", got)
+	}
+	if left := backups(target.File); !slices.Equal(left, []string{target.File + ".atlassian-mcp.bak"}) {
+		t.Errorf("the backups are %q", left)
+	}
+	if err := os.WriteFile(target.File, []byte(first), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	holds(install(nil), first)
+	uninstall()
+	if left := backups(target.File); left != nil {
+		t.Errorf("the backups are %q", left)
 	}
 }
 
+// TestAtomic checks that who reads the file while it is changed has all of what was there before.
+func TestAtomic(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return // where a file that is open isn't replaced
+	}
+	before := []byte(`{"mcpServers": {}}`)
+	target := target(t, "cursor", before)
+	reader, err := os.Open(target.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	c, err := target.Install(example, nil)
+	apply(t, c, err)
+	if got, err := io.ReadAll(reader); err != nil || !bytes.Equal(got, before) {
+		t.Errorf("read %q, %v", got, err)
+	}
+}
+
+// TestDiff checks what is shown of a change.
 func TestDiff(t *testing.T) {
 	c := Change{File: "f", Before: []byte("1\n2\n3\n4\n5\n6\n7\n8"), After: []byte("1\n2\n3\n4\nfive\n6\n7\n8")}
 	const want = "--- f\n+++ f\n@@ -2,7 +2,7 @@\n 2\n 3\n 4\n-5\n+five\n 6\n 7\n 8\n\\ No newline at end of file\n"
