@@ -53,6 +53,13 @@ func newWitness(t *testing.T, origin *url.URL) *witness {
 	return w
 }
 
+// reset has w begin to count anew.
+func (w *witness) reset() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.accepted)
+}
+
 func messageMethod(httpMethod string, body []byte) string {
 	var message struct{ Method string }
 	switch httpMethod {
