@@ -54,12 +54,25 @@ func (s *storm) judge() *report {
 		failed += n
 	}
 	row("faults", "%d", c.faults)
-	row("requests sent", "%d", c.sent)
+	row("requests sent", "%d", len(c.everything))
 	row("answered once", "%d: %d results, %d errors, %d after a cancellation", c.results+failed+c.raced, c.results, failed, c.raced)
-	row("cancelled", "%d", c.cancelled)
+	row("cancelled, and not answered", "%d", c.cancelled-c.raced)
+	var unanswered []string
+	abandoned := 0
+	for _, req := range c.everything {
+		switch took := time.Since(req.sent); {
+		case !req.cancelled.IsZero(), !req.answered.IsZero() && req.answered.Sub(req.sent) < answerLimit:
+		case req.abandoned:
+			abandoned++
+		default:
+			unanswered = append(unanswered, fmt.Sprintf("sent %s, %v ago: %s", req.sent.Format(clock), took.Round(time.Second), req.frame))
+		}
+	}
+	row("in flight when the host ended the relay", "%d", abandoned)
+	none("unanswered", unanswered)
 	none("answered twice", c.twice)
 	none("answered late after cancellation", c.late)
-	none("unanswered", c.unanswered)
+	none("answered with something else", c.wrong)
 	none("lines that answer nothing", c.strange)
 
 	var twice, unknown, unmade []string
@@ -67,7 +80,6 @@ func (s *storm) judge() *report {
 	for mark, n := range s.server.marks {
 		carriedOut += n
 		switch req := c.calls[mark]; {
-		case mark == "": // of the endings
 		case req == nil:
 			unknown = append(unknown, mark)
 		case n > 1:
@@ -85,11 +97,11 @@ func (s *storm) judge() *report {
 	none("tools/calls answered, not carried out", unmade)
 
 	atMost("refresh grants", s.server.events["refresh"], s.proxy.met)
-	revoked := s.server.events["revocation"] - s.server.events["reuse"]
-	atMost("browser tabs", s.person.opened(), 1+revoked)
-	atMost("sign-ins", s.server.events["grant"], 1+revoked)
+	signIns := len(s.endpoints()) + s.server.revoked
+	atMost("browser tabs", s.person.opened(), signIns)
+	row("sign-ins", "%d", s.server.events["grant"])
+	atMost("tokens lost", max(0, s.server.events["grant"]-signIns), 0)
 	atMost("refresh tokens used twice", s.server.events["reuse"], 0)
-	atMost("tokens lost", max(0, s.server.events["grant"]-1-revoked), 0)
 	row("registrations", "%d", s.server.events["registration"])
 	atMost("orphans: processes", c.orphans, 0)
 	atMost("orphans: sessions", c.sessions, 0)

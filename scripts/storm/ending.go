@@ -33,7 +33,8 @@ var endings = []struct {
 }
 
 const (
-	killed = 3 // index in endings of the one that nobody can do anything after
+	endOfInput = 0 // index in endings of the one that a relay answers everything before
+	killed     = 3 // and of the one that nobody can do anything after
 
 	// endLimit is how long a process may take to end: 2 s, and what a loaded machine adds.
 	endLimit = 3 * time.Second
@@ -60,17 +61,20 @@ func (s *storm) end() (*report, error) {
 	}
 
 	// Each way once at rest, and once with a renewal under way and a call in flight.
-	if err := s.server.control("POST", "tokens/expire", nil, nil); err != nil {
+	if err := s.server.expireTokens(); err != nil {
 		return nil, err
 	}
-	s.proxy.expire()
 	var wg sync.WaitGroup
 	for i, r := range relays {
 		wg.Go(func() { s.stop(r, i%len(endings), i/len(endings)%2 == 1) })
 	}
 	wg.Wait()
 	s.processesLeft()
-	s.fresh()
+	for _, endpoint := range s.endpoints() {
+		if err := s.fresh(endpoint); err != nil {
+			return nil, err
+		}
+	}
 	s.processesLeft()
 	s.sessionsLeft()
 	s.secretsLeft()
@@ -82,10 +86,9 @@ func (s *storm) replace(i, way int) error {
 	s.awake.Lock()
 	defer s.awake.Unlock()
 	old := s.living()[i]
-	old.leave()
+	old.stop()
 	s.stop(old, way, false)
-	old.slots.Wait()
-	r, err := s.newRelay(i, fmt.Sprintf("relay-%d.%d", i, old.generation+1))
+	r, err := s.newRelay(i, fmt.Sprintf("relay-%d.%d", i, old.generation+1), old.endpoint)
 	if err != nil {
 		return err
 	}
@@ -100,8 +103,9 @@ func (s *storm) replace(i, way int) error {
 // stop ends a relay in one of the ways.
 func (s *storm) stop(r *relay, way int, busy bool) {
 	if busy {
-		for range 3 {
-			r.ask("tools/call", `{"name":"atlassianUserInfo","arguments":{}}`, "")
+		for i := range 3 {
+			mark := fmt.Sprintf("%s-end-%d", r.name, i)
+			r.ask("tools/call", fmt.Sprintf(`{"name":"atlassianUserInfo","arguments":{},"_meta":{"sandbox/mark":%q}}`, mark), mark, "")
 		}
 		time.Sleep(r.some(100 * time.Millisecond)) // a renewal takes some of that
 	}
@@ -128,6 +132,10 @@ func (s *storm) stop(r *relay, way int, busy bool) {
 		s.problem("%s ended by %s with %v", r.name, endings[way].name, r.cmd.ProcessState)
 	}
 	r.stdin.Close()
+	r.slots.Wait()
+	if way != endOfInput {
+		r.abandon()
+	}
 	s.count.mu.Lock()
 	s.count.ends = append(s.count.ends, took)
 	s.count.mu.Unlock()
@@ -180,31 +188,34 @@ func (s *storm) secretsLeft() {
 	}
 }
 
-// fresh starts one more relay, which must find a store that is whole: it works, and no tab opens.
-func (s *storm) fresh() {
-	tabs := s.person.opened()
-	r, err := s.newRelay(len(s.relays), "fresh")
-	if err != nil {
-		s.problem("%v", err)
-		return
+// fresh starts one more relay, which must find a store that is whole: it works, and no tab opens. Its access token has expired, so that the refresh
+// token has to be the right one too.
+func (s *storm) fresh(endpoint string) error {
+	if err := s.server.expireTokens(); err != nil {
+		return err
 	}
-	defer r.stdin.Close()
+	tabs := s.person.opened()
+	r, err := s.newRelay(s.cfg.relays, "fresh"+strings.ReplaceAll(endpoint, "/", "-"), endpoint)
+	if err != nil {
+		return err
+	}
 	from := time.Now()
 	works := false
 	if r.greeted() {
 		for time.Since(from) < settleLimit && !works {
-			f := r.await(r.ask("tools/list", "", ""))
+			f := r.await(r.ask("tools/list", "", "", `"name":"editJiraIssue"`))
 			works = f != nil && f.failure() == ""
 			pause(context.Background(), 50*time.Millisecond)
 		}
 	}
 	if !works {
-		s.problem("a fresh relay does not work with what is in the store")
+		s.problem("a fresh relay of %s does not work with what is in the store", endpoint)
 	}
 	if opened := s.person.opened() - tabs; opened != 0 {
-		s.problem("a fresh relay opens %d tabs", opened)
+		s.problem("a fresh relay of %s opens %d tabs", endpoint, opened)
 	}
-	s.stop(r, 0, false)
+	s.stop(r, endOfInput, false)
+	return nil
 }
 
 // ports returns the addresses on which the user's processes listen.
@@ -234,7 +245,7 @@ func (s *storm) ports() (addresses []string) {
 func (s *storm) killAll() {
 	relays := s.living()
 	for _, r := range relays {
-		r.leave()
+		r.stop()
 		r.cmd.Process.Kill()
 		<-r.ended
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,7 +28,7 @@ const (
 	halfOpenFor = 5 * time.Second
 
 	// lockFrom is from which length on a storm has a stopped lock holder in the middle.
-	lockFrom = 3 * time.Minute
+	lockFrom = time.Minute
 
 	// longSleep is more than relays take for a late timer.
 	longSleep = 17 * time.Second
@@ -102,13 +103,11 @@ func (s *storm) happen(ctx context.Context, h happening) {
 	case "kill":
 		err = s.server.restart(h.length)
 	case "expire tokens":
-		if err = s.server.control("POST", "tokens/expire", nil, nil); err == nil {
-			s.proxy.expire()
-		}
+		err = s.server.expireTokens()
 	case "expire sessions":
 		err = s.server.control("POST", "sessions/kill", nil, nil)
 	case "revoke":
-		err = s.server.control("POST", "tokens/revoke", nil, nil)
+		err = s.server.revokeTokens()
 	case "slow":
 		fault := map[string]any{"name": "slow", "arg": "1500ms", "on": true}
 		err = s.server.control("POST", "faults", fault, nil)
@@ -170,83 +169,130 @@ const (
 	lockLimit = 38 * time.Second
 )
 
-// lockHolder stops the process that renews the token while it holds the lock. The others must not break it, but say what they wait for.
+// lockHolder stops the processes that renew tokens while they hold the locks, one for each sign-in. The others must not break these, but say what
+// they wait for.
 func (s *storm) lockHolder(ctx context.Context) {
 	if err := s.settle(settleLimit); err != nil {
 		s.problem("before the lock: %v", err)
 	}
-	s.log.printf("the holder of the lock is stopped")
+	s.log.printf("the holders of the locks are stopped")
+	signIns := len(s.endpoints())
 	s.proxy.hold()
 	renewals := s.server.event("refresh")
-	if err := s.server.control("POST", "tokens/expire", nil, nil); err != nil {
+	if err := s.server.expireTokens(); err != nil {
 		s.problem("lock holder: %v", err)
 	}
-	s.proxy.expire()
 	for range 500 {
-		if s.proxy.waiting() > 0 {
+		if s.proxy.waiting() >= signIns {
 			break
 		}
 		pause(ctx, 20*time.Millisecond)
 	}
-	holder := s.lockedBy()
-	if holder == 0 {
-		s.problem("lock holder: a token is being renewed, but nobody holds a lock")
+	holders := s.lockedBy()
+	if len(holders) != signIns {
+		s.problem("lock holder: %d tokens are being renewed, and there are %d locks", signIns, len(holders))
 		s.proxy.letGo()
 		return
 	}
-	syscall.Kill(holder, syscall.SIGSTOP)
+	for _, pid := range holders {
+		syscall.Kill(pid, syscall.SIGSTOP)
+	}
 	from := time.Now()
 	pause(ctx, lockStopFor)
-	if got := s.lockedBy(); got != holder {
-		s.problem("lock holder: the lock of process %d was broken by %d", holder, got)
+	if got := s.lockedBy(); !maps.Equal(got, holders) {
+		s.problem("lock holder: the locks of processes %v were broken by %v", holders, got)
 	}
 	if got := s.server.event("refresh"); got != renewals {
 		s.problem("lock holder: %d renewals past the lock", got-renewals)
 	}
-	s.count.mu.Lock()
-	s.count.lockStopped = true
-	for _, r := range s.count.everything {
-		if r.sent.Before(from) || !r.cancelled.IsZero() {
-			continue
-		}
-		took := r.answered.Sub(r.sent)
-		if r.answered.IsZero() {
-			took = time.Since(r.sent)
-		}
-		s.count.lockWorst = max(s.count.lockWorst, took)
+	s.lockWaits(from)
+	if n := s.proxy.letGo(); n != signIns {
+		s.problem("lock holder: %d processes asked for a token, though %d hold the locks", n, signIns)
 	}
-	s.count.mu.Unlock()
-	if n := s.proxy.letGo(); n != 1 {
-		s.problem("lock holder: %d processes asked for a token, though one holds the lock", n)
+	for _, pid := range holders {
+		syscall.Kill(pid, syscall.SIGCONT)
 	}
-	syscall.Kill(holder, syscall.SIGCONT)
 	s.over("stopped lock holder")
-	s.log.printf("the holder of the lock goes on")
+	s.log.printf("the holders of the locks go on")
 	pause(ctx, 5*time.Second)
 }
 
-// processes returns the processes of the user: the relays, and what they have started.
+// lockWaits looks at what has become of the calls that were made since then, while the locks were held.
+func (s *storm) lockWaits(since time.Time) {
+	errors := map[string]int{} // by relay
+	c := &s.count
+	c.mu.Lock()
+	c.lockStopped = true
+	for _, req := range c.everything {
+		if req.sent.Before(since) || !req.cancelled.IsZero() {
+			continue
+		}
+		took := req.answered.Sub(req.sent)
+		if req.answered.IsZero() {
+			took = time.Since(req.sent)
+		}
+		c.lockWorst = max(c.lockWorst, took)
+		if req.mark == "" {
+			continue
+		}
+		if relay := req.mark[:strings.LastIndex(req.mark, "-")]; req.failed != "" {
+			errors[relay]++
+		} else if req.succeeded {
+			c.problems = append(c.problems, "lock holder: an answer past the lock: "+req.frame)
+		}
+	}
+	c.mu.Unlock()
+	for _, r := range s.living() {
+		if errors[r.name] == 0 {
+			s.problem("lock holder: %s has answered no call with an error", r.name)
+		}
+	}
+}
+
+// prSetChildSubreaper is PR_SET_CHILD_SUBREAPER of prctl(2), for which package syscall has no name.
+const prSetChildSubreaper = 36
+
+// adopt makes this process the parent of all that its children leave behind.
+func adopt() error {
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, prSetChildSubreaper, 1, 0); errno != 0 {
+		return fmt.Errorf("prctl: %v", errno)
+	}
+	return nil
+}
+
+// processes returns the processes of the user: the relays, what they have started, and what they have left behind under whatever name.
 func (s *storm) processes() (pids []int) {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, dir := range dirs {
+		pid, _ := strconv.Atoi(filepath.Base(dir))
 		env, err := os.ReadFile(filepath.Join(dir, "environ"))
-		if err != nil || !strings.Contains("\x00"+string(env), "\x00HOME="+s.home+"\x00") {
-			continue
-		}
-		if pid, err := strconv.Atoi(filepath.Base(dir)); err == nil {
+		if err == nil && strings.Contains("\x00"+string(env), "\x00HOME="+s.home+"\x00") || s.isAdopted(dir) {
 			pids = append(pids, pid)
 		}
 	}
 	return pids
 }
 
-// lockedBy returns the process of the user that holds a lock of the store, 0 if none does. What a process says of itself has a lock too, that is
+// isAdopted reports whether the process with this directory below /proc is alive and our child, but not the server.
+func (s *storm) isAdopted(dir string) bool {
+	stat, _ := os.ReadFile(filepath.Join(dir, "stat"))
+	_, rest, _ := strings.Cut(string(stat), ") ") // proc(5): state and parent follow the name
+	fields := strings.Fields(rest)
+	if len(fields) < 2 || fields[0] == "Z" || fields[1] != strconv.Itoa(os.Getpid()) {
+		return false
+	}
+	exe, err := os.Readlink(filepath.Join(dir, "exe"))
+	return err == nil && exe != s.self
+}
+
+// lockedBy returns the processes of the user that hold locks of the store, by the lock. What a process says of itself has a lock too, that is
 // not meant.
-func (s *storm) lockedBy() (pid int) {
+func (s *storm) lockedBy() map[string]int {
+	holders := map[string]int{}
 	ours := s.processes()
 	locks, err := os.ReadFile("/proc/locks")
 	if err != nil {
-		return 0
+		s.problem("%v", err)
 	}
 	for line := range strings.Lines(string(locks)) {
 		fields := strings.Fields(line)
@@ -256,10 +302,10 @@ func (s *storm) lockedBy() (pid int) {
 		holder, err := strconv.Atoi(fields[4])
 		_, inode, _ := strings.Cut(fields[5][strings.Index(fields[5], ":")+1:], ":")
 		if err == nil && slices.Contains(ours, holder) && s.isStoreLock(inode) {
-			return holder
+			holders[inode] = holder
 		}
 	}
-	return 0
+	return holders
 }
 
 // isStoreLock reports whether an inode is that of a lock of the store.

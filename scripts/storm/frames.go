@@ -20,6 +20,7 @@ type request struct {
 	frame  string // the beginning of it, for people
 	mark   string // of a tools/call
 	method string
+	wants  string      // what a result has in it, JSON
 	answer chan *frame // takes the first
 	sent   time.Time
 
@@ -27,6 +28,8 @@ type request struct {
 	answered  time.Time
 	cancelled time.Time
 	succeeded bool
+	failed    string // what the answer complains of
+	abandoned bool   // the host has ended the relay, which could not answer
 }
 
 // A frame is a message from the relay.
@@ -71,7 +74,7 @@ func shapeID(dice *rand.Rand, n int) string {
 		if dice.IntN(10) == 0 {
 			return fmt.Sprint(n, refused)
 		}
-		return `""` // one at a time
+		return `""` // which ask gives only once
 	default:
 		return fmt.Sprintf(`"\ud83d\ude00-%d"`, n)
 	}
@@ -79,33 +82,33 @@ func shapeID(dice *rand.Rand, n int) string {
 
 const site = "https://acme.atlassian.net"
 
-// params returns a method that an agent may call, and parameters for it. Calls of tools carry mark.
-func params(dice *rand.Rand, mark string) (method, params string) {
+// params returns a method that an agent may call, parameters for it, and what a result of that has in it. Calls of tools carry mark.
+func params(dice *rand.Rand, mark string) (method, params, wants string) {
 	meta := fmt.Sprintf(`"_meta":{"sandbox/mark":%q}`, mark)
 	if dice.IntN(4) == 0 {
 		meta = fmt.Sprintf(`"_meta":{"sandbox/mark":%q,"progressToken":%q}`, mark, mark)
 	}
 	switch n := dice.IntN(100); {
 	case n < 15:
-		return "ping", ""
+		return "ping", "", `"result":{}`
 	case n < 25:
-		return "tools/list", ""
+		return "tools/list", "", `"name":"editJiraIssue"`
 	case n < 27:
-		return "resources/list", `{}`
+		return "resources/list", `{}`, `"resources":[`
 	case n < 45:
-		return "tools/call", fmt.Sprintf(`{"name":"atlassianUserInfo","arguments":{},%s}`, meta)
+		return "tools/call", fmt.Sprintf(`{"name":"atlassianUserInfo","arguments":{},%s}`, meta), `\"account_id\":`
 	case n < 65:
-		return "tools/call", fmt.Sprintf(`{%s,"name":"getJiraIssue","arguments":{"cloudId":%q,"issueIdOrKey":"ALPHA-%d"}}`, meta, site, 1+dice.IntN(7))
+		key := fmt.Sprintf("ALPHA-%d", 1+dice.IntN(7))
+		return "tools/call", fmt.Sprintf(`{%s,"name":"getJiraIssue","arguments":{"cloudId":%q,"issueIdOrKey":%q}}`, meta, site, key), `\"key\":\"` + key + `\"`
 	default:
 		return "tools/call", fmt.Sprintf(`{"name":"editJiraIssue","arguments":{"cloudId":%q,"issueIdOrKey":"ALPHA-%d","fields":{"summary":"Storm %s"}},%s}`,
-			site, 1+dice.IntN(7), mark, meta)
+			site, 1+dice.IntN(7), mark, meta), `\"Storm ` + mark + `\"`
 	}
 }
 
 // counts are what the agents have seen.
 type counts struct {
 	mu          sync.Mutex // guards the rest
-	sent        int        // requests
 	everything  []*request
 	calls       map[string]*request // of tools, by mark
 	faults      int
@@ -119,7 +122,7 @@ type counts struct {
 	twice       []string // frames, as all of these
 	strange     []string
 	late        []string
-	unanswered  []string
+	wrong       []string      // answers to something else
 	slowest     time.Duration // answer
 	handshake   time.Duration // slowest, from the start of the process
 	recoveries  map[string][]time.Duration
@@ -150,9 +153,12 @@ func (c *counts) take(name string, woke time.Time, req *request, f *frame) {
 		return
 	}
 	c.slowest = max(c.slowest, req.answered.Sub(req.sent))
-	if what := f.failure(); what != "" {
-		c.errors[what]++
+	if req.failed = f.failure(); req.failed != "" {
+		c.errors[req.failed]++
 		return
+	}
+	if !strings.Contains(f.raw, req.wants) {
+		c.wrong = append(c.wrong, fmt.Sprintf("%s: %s: %s", name, req.frame, clip(f.raw)))
 	}
 	req.succeeded = true
 	c.results++

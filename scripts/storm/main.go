@@ -1,8 +1,8 @@
 //go:build linux
 
-// Command storm is a chaos test of atlassian-mcp: eight relays of one user, each with eight requests in flight, a sandbox as the server, and
-// between them a proxy that does what networks do. It counts on both sides what was asked, answered and carried out, prints a
-// table, and fails if a promise is broken.
+// Command storm is a chaos test of atlassian-mcp: eight relays of one user, each with eight requests in flight, six by Streamable HTTP and
+// two by HTTP+SSE, a sandbox as the server, and between them a proxy that does what networks do. It counts on both sides what was asked,
+// answered and carried out, prints a table, and fails if a promise is broken.
 //
 //	schedule.go   when which fault happens, from a seed      faults.go   what each does
 //	proxy.go      the network; fate.go: what it does          server.go   the sandbox, a process of its own
@@ -94,6 +94,7 @@ func role(args []string) bool {
 type storm struct {
 	cfg    config
 	dir    string // with everything in it
+	self   string // this program
 	home   string // of the user
 	bin    string // the user's PATH
 	start  time.Time
@@ -120,17 +121,19 @@ func run(ctx context.Context, cfg config) (rep *report, err error) {
 			os.RemoveAll(s.dir)
 		}
 	}()
+	if err := adopt(); err != nil {
+		return nil, err
+	}
 	s.home, s.bin = filepath.Join(s.dir, "home"), filepath.Join(s.dir, "bin")
 	for _, dir := range []string{s.home, s.bin} {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			return nil, err
 		}
 	}
-	self, err := os.Executable()
-	if err != nil {
+	if s.self, err = os.Executable(); err != nil {
 		return nil, err
 	}
-	if err := os.Symlink(self, filepath.Join(s.bin, "xdg-open")); err != nil {
+	if err := os.Symlink(s.self, filepath.Join(s.bin, "xdg-open")); err != nil {
 		return nil, err
 	}
 	if err := s.build(); err != nil {
@@ -146,7 +149,7 @@ func run(ctx context.Context, cfg config) (rep *report, err error) {
 		return nil, err
 	}
 	defer s.proxy.close()
-	if s.server, err = startServer(self, s.proxy, filepath.Join(s.dir, "grants"), filepath.Join(s.dir, "server.stderr")); err != nil {
+	if s.server, err = startServer(s.self, s.proxy, filepath.Join(s.dir, "grants"), filepath.Join(s.dir, "server.stderr")); err != nil {
 		return nil, err
 	}
 	defer s.server.kill()
@@ -157,7 +160,7 @@ func run(ctx context.Context, cfg config) (rep *report, err error) {
 	defer s.killAll()
 	s.start = time.Now()
 	for i := range cfg.relays {
-		r, err := s.newRelay(i, fmt.Sprintf("relay-%d", i))
+		r, err := s.newRelay(i, fmt.Sprintf("relay-%d", i), endpointOf(i))
 		if err != nil {
 			return nil, err
 		}
@@ -171,6 +174,24 @@ func run(ctx context.Context, cfg config) (rep *report, err error) {
 	}
 	s.rage(ctx)
 	return s.end()
+}
+
+// endpointOf returns where the relay in a place goes.
+func endpointOf(i int) string {
+	if i%3 == 2 {
+		return sse
+	}
+	return streamable
+}
+
+// endpoints returns where relays go: each has a sign-in of its own.
+func (s *storm) endpoints() (list []string) {
+	for i := range s.cfg.relays {
+		if at := endpointOf(i); !slices.Contains(list, at) {
+			list = append(list, at)
+		}
+	}
+	return list
 }
 
 // living returns the relays.

@@ -32,8 +32,10 @@ type proxy struct {
 	released  chan struct{}  // closed when half-open connections are reset
 	open      map[*exchange]bool
 	sessions  map[string]*knownSession // by the beginning of their ID
-	expired   bool                     // access tokens have been, and nobody has been told
-	met       int                      // how often somebody was
+
+	expiry  sync.Mutex      // guards the rest, and is held while tokens expire or are revoked
+	expired map[string]bool // endpoints whose access tokens have expired, which nobody has been told
+	met     int             // how often somebody was: the least of renewals that are possible
 }
 
 // An exchange is an answer that is being passed on. Its channel takes the name of a fault that it meets meanwhile.
@@ -53,7 +55,7 @@ func newProxy(seed uint64) (*proxy, error) {
 		url: "http://" + l.Addr().String(), listener: l,
 		transport: &http.Transport{MaxIdleConnsPerHost: 200, DisableCompression: true},
 		dice:      rand.New(rand.NewPCG(seed, 1)),
-		faults:    map[string]int{}, released: make(chan struct{}), open: map[*exchange]bool{}, sessions: map[string]*knownSession{},
+		faults:    map[string]int{}, released: make(chan struct{}), open: map[*exchange]bool{}, sessions: map[string]*knownSession{}, expired: map[string]bool{},
 	}, nil
 }
 
@@ -116,8 +118,8 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.abort(r, true) // the server is dead, or dies
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusUnauthorized && r.URL.Path == endpoint {
-		p.unauthorized()
+	if resp.StatusCode == http.StatusUnauthorized {
+		p.unauthorized(r.URL.Path)
 	}
 	switch pause(r.Context(), f.after); {
 	case f.cut == unheard:
@@ -302,19 +304,15 @@ func (p *proxy) owed(id string) bool {
 	return s != nil && !s.excused
 }
 
-// expire notes that access tokens have expired.
-func (p *proxy) expire() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.expired = true
-}
-
-func (p *proxy) unauthorized() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.expired {
-		p.expired = false
-		p.met++
+// unauthorized notes that somebody is told that an access token is not good any more.
+func (p *proxy) unauthorized(path string) {
+	p.expiry.Lock()
+	defer p.expiry.Unlock()
+	for endpoint := range p.expired {
+		if strings.HasPrefix(path, endpoint) {
+			delete(p.expired, endpoint)
+			p.met++
+		}
 	}
 }
 

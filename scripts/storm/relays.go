@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -33,6 +32,7 @@ type relay struct {
 	s          *storm
 	generation int // how many relays were in its place before
 	name       string
+	endpoint   string
 	cmd        *exec.Cmd
 	stdin      io.WriteCloser
 	begun      time.Time
@@ -44,9 +44,7 @@ type relay struct {
 	signing sync.Mutex // held while a sign_in is under way
 
 	greeting sync.Once
-	left     atomic.Bool // nobody waits for answers any more
-
-	write sync.Mutex // one line at a time
+	write    sync.Mutex // one line at a time
 
 	ready *request // initialize
 
@@ -61,9 +59,9 @@ type relay struct {
 }
 
 // newRelay starts a relay and says hello.
-func (s *storm) newRelay(i int, name string) (*relay, error) {
+func (s *storm) newRelay(i int, name, endpoint string) (*relay, error) {
 	r := &relay{
-		s: s, name: name, ended: make(chan struct{}), dice: rand.New(rand.NewPCG(s.cfg.seed, uint64(i+2))),
+		s: s, name: name, endpoint: endpoint, ended: make(chan struct{}), dice: rand.New(rand.NewPCG(s.cfg.seed, uint64(i+2))),
 		pending: map[string]*request{}, old: map[string]*request{}, n: i * 1_000_000,
 	}
 	r.idle, r.stop = context.WithCancel(context.Background())
@@ -92,7 +90,7 @@ func (s *storm) newRelay(i int, name string) (*relay, error) {
 	}
 	go r.read(out)
 	hello := fmt.Sprintf(`{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"storm-%s","version":"1"}}`, name)
-	r.ready = r.ask("initialize", hello, "")
+	r.ready = r.ask("initialize", hello, "", `"protocolVersion":`)
 	return r, nil
 }
 
@@ -139,7 +137,7 @@ func (r *relay) step() {
 	r.mu.Lock()
 	r.n++
 	mark := fmt.Sprintf("%s-%d", r.name, r.n)
-	method, p := params(r.dice, mark)
+	method, p, wants := params(r.dice, mark)
 	what := r.dice.IntN(100)
 	r.mu.Unlock()
 	switch {
@@ -147,7 +145,7 @@ func (r *relay) step() {
 		r.send(`{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}`)
 		return
 	case what < 10 && method == "tools/call":
-		req := r.ask(method, p, mark)
+		req := r.ask(method, p, mark, wants)
 		pause(r.idle, r.some(30*time.Millisecond)) // some are answered by then
 		r.cancel(req)
 		return
@@ -155,7 +153,7 @@ func (r *relay) step() {
 	if method != "tools/call" {
 		mark = ""
 	}
-	if f := r.await(r.ask(method, p, mark)); f != nil && f.wantsPerson() {
+	if f := r.await(r.ask(method, p, mark, wants)); f != nil && f.wantsPerson() {
 		r.signIn()
 	}
 }
@@ -166,15 +164,15 @@ func (r *relay) signIn() {
 		return
 	}
 	defer r.signing.Unlock()
-	r.await(r.ask("tools/call", `{"name":"sign_in","arguments":{}}`, ""))
+	r.await(r.ask("tools/call", `{"name":"sign_in","arguments":{}}`, "", `"content":[`))
 }
 
-// ask sends a request.
-func (r *relay) ask(method, params, mark string) *request {
+// ask sends a request. A result of it has wants in it.
+func (r *relay) ask(method, params, mark, wants string) *request {
 	r.mu.Lock()
 	r.n++
 	id := shapeID(r.dice, r.n)
-	taken := id == `""` && (r.pending[id] != nil || r.old[id] != nil && r.old[id].answered.IsZero())
+	taken := id == `""` && (r.pending[id] != nil || r.old[id] != nil)
 	if taken || method == "initialize" && strings.HasSuffix(id, refused) {
 		id = fmt.Sprint(r.n)
 	}
@@ -182,29 +180,33 @@ func (r *relay) ask(method, params, mark string) *request {
 	if params != "" {
 		line = fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":%q,"params":%s}`, id, method, params)
 	}
-	req := &request{id: id, frame: clip(line), mark: mark, method: method, sent: time.Now(), answer: make(chan *frame, 1)}
+	req := &request{id: id, frame: clip(line), mark: mark, method: method, wants: wants, sent: time.Now(), answer: make(chan *frame, 1)}
 	r.pending[id] = req
 	r.mu.Unlock()
 	c := &r.s.count
 	c.mu.Lock()
-	c.sent++
 	c.everything = append(c.everything, req)
 	if mark != "" {
 		c.calls[mark] = req
 	}
 	c.mu.Unlock()
-	r.send(line)
+	if r.send(line) != nil {
+		c.mu.Lock()
+		req.abandoned = true
+		c.mu.Unlock()
+	}
 	return req
 }
 
-// send writes a line. A relay that has ended is noticed elsewhere.
-func (r *relay) send(line string) {
+// send writes a line. It fails if the relay has ended, or is told to.
+func (r *relay) send(line string) error {
 	r.write.Lock()
 	defer r.write.Unlock()
-	io.WriteString(r.stdin, line+"\n")
+	_, err := io.WriteString(r.stdin, line+"\n")
+	return err
 }
 
-// await waits for the answer to a request. It returns nil if there is none.
+// await waits for the answer to a request. It returns nil if there is none, for which judge will ask.
 func (r *relay) await(req *request) *frame {
 	timer := time.NewTimer(answerLimit)
 	defer timer.Stop()
@@ -219,20 +221,19 @@ func (r *relay) await(req *request) *frame {
 		default:
 		}
 	}
-	if r.left.Load() {
-		return nil
-	}
-	c := &r.s.count
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.unanswered = append(c.unanswered, fmt.Sprintf("%s: sent %s, %v ago: %s", r.name, req.sent.Format(clock), time.Since(req.sent).Round(time.Second), req.frame))
 	return nil
 }
 
-// leave has nobody wait for answers any more, because the relay is about to end.
-func (r *relay) leave() {
-	r.left.Store(true)
-	r.stop()
+// abandon has nobody wait any more for what the relay, which the host has ended, can't answer.
+func (r *relay) abandon() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := &r.s.count
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, req := range r.pending {
+		req.abandoned = true
+	}
 }
 
 // cancel tells the relay that nobody waits for a request any more.
@@ -281,6 +282,9 @@ func (r *relay) strange(line string) {
 
 // hear takes a line.
 func (r *relay) hear(line string) {
+	if strings.Contains(line, "canary-") {
+		r.s.problem("%s says a secret: %s", r.name, clip(line))
+	}
 	f := &frame{raw: line}
 	if json.Unmarshal([]byte(line), f) != nil {
 		r.strange(line)
@@ -308,7 +312,7 @@ func (r *relay) hear(line string) {
 	} else {
 		req = r.old[id]
 	}
-	if known && f.failure() == "" && req.method != "initialize" {
+	if known && f.failure() == "" && req.mark != "" { // the server has answered it
 		if !r.due.IsZero() && time.Now().After(r.due) {
 			took := time.Since(r.due)
 			c.mu.Lock()

@@ -20,8 +20,14 @@ import (
 	"github.com/atlassian-mcp/atlassian-mcp/internal/sandbox"
 )
 
-// endpoint is the one whose server is strict: it has single-use refresh tokens, and takes the whole sign-in if one is used twice.
-const endpoint = "/v1/mcp/authv2"
+const (
+	// streamable is the endpoint whose authorization server is strict: it has single-use refresh tokens, and takes the whole sign-in if one
+	// is used twice.
+	streamable = "/v1/mcp/authv2"
+
+	// sse is the older way in, by HTTP+SSE, with an authorization server of its own.
+	sse = "/v1/sse"
+)
 
 // serve is the process of the sandbox. What it does it says on standard output, before its clients hear of it, so that its death takes no count along.
 func serve(args []string) error {
@@ -56,9 +62,10 @@ type server struct {
 	in   io.Closer
 	read chan struct{} // closed when its output has been read
 
-	mu     sync.Mutex     // guards the rest
-	marks  map[string]int // calls carried out
-	events map[string]int // of the issuer, by kind
+	mu      sync.Mutex     // guards the rest
+	marks   map[string]int // calls carried out
+	events  map[string]int // of the issuer, by kind
+	revoked int            // sign-ins that ended because we wanted it
 }
 
 func startServer(self string, p *proxy, grants, stderr string) (*server, error) {
@@ -116,7 +123,7 @@ func (s *server) listen(out io.Reader, ready chan<- struct{}) {
 		if err != nil {
 			return
 		}
-		var said struct{ Msg, Kind, Status, Mark string }
+		var said struct{ Msg, Kind, Detail, Status, Mark string }
 		if json.Unmarshal(line, &said) != nil {
 			continue
 		}
@@ -126,6 +133,9 @@ func (s *server) listen(out io.Reader, ready chan<- struct{}) {
 			close(ready)
 		case "sign-in":
 			s.events[said.Kind]++
+			if said.Kind == "revocation" && said.Detail == "all were revoked" { // not by a client, nor for the reuse of a token
+				s.revoked++
+			}
 		case "call":
 			if said.Status == "ok" || said.Status == "error" || said.Status == "invalid" {
 				s.marks[said.Mark]++
@@ -194,6 +204,27 @@ func (s *server) control(method, path string, body, into any) error {
 		return nil
 	}
 	return json.NewDecoder(resp.Body).Decode(into)
+}
+
+// expireTokens ends all access tokens.
+func (s *server) expireTokens() error {
+	s.proxy.expiry.Lock()
+	defer s.proxy.expiry.Unlock()
+	if err := s.control("POST", "tokens/expire", nil, nil); err != nil {
+		return err
+	}
+	for _, endpoint := range []string{streamable, sse} {
+		s.proxy.expired[endpoint] = true
+	}
+	return nil
+}
+
+// revokeTokens ends all sign-ins. Nobody can renew what they were good for.
+func (s *server) revokeTokens() error {
+	s.proxy.expiry.Lock()
+	defer s.proxy.expiry.Unlock()
+	clear(s.proxy.expired)
+	return s.control("POST", "tokens/revoke", nil, nil)
 }
 
 // event returns how often the issuer has done something.
