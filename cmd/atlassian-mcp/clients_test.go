@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -128,7 +126,7 @@ func TestClients(t *testing.T) {
 		})
 	}
 
-	want := issuer.Counts{Registrations: 1, Consents: 1, Grants: 1, Live: 1}
+	want := issuer.Counts{Registrations: 1, Consents: 1, Accepted: 1, Grants: 1, Live: 1}
 	if got := s.Counts(); got.Issuer != want {
 		t.Errorf("counted %+v, want %+v: one sign-in is for all clients", got.Issuer, want)
 	}
@@ -164,13 +162,14 @@ type clientHome struct {
 	dir  string // work is done here; it is in the home directory
 	home string
 	env  []string
-	tabs chan string // pages that the browser was to open
+	tabs <-chan string // pages that the browser was to open
 }
 
 // newClientHome returns a home in which the program and the clients are on PATH.
 func newClientHome(t *testing.T, program, modules string) *clientHome {
 	t.Helper()
-	h := &clientHome{t: t, home: t.TempDir(), tabs: make(chan string, 10)}
+	desktop, tabs := newDesktop(t)
+	h := &clientHome{t: t, home: t.TempDir(), tabs: tabs}
 	h.dir = filepath.Join(h.home, "work")
 	bin := filepath.Join(h.home, "bin")
 	self, err := os.Executable()
@@ -187,19 +186,10 @@ func newClientHome(t *testing.T, program, modules string) *clientHome {
 			t.Fatal(err)
 		}
 	}
-	desktop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var args []string
-		if err := json.NewDecoder(r.Body).Decode(&args); err != nil || len(args) != 1 {
-			http.Error(w, fmt.Sprint("a desktop opens one page, not ", args, err), http.StatusBadRequest)
-			return
-		}
-		h.tabs <- args[0]
-	}))
-	t.Cleanup(desktop.Close)
 	path := []string{bin, filepath.Join(modules, ".bin"), filepath.Join(modules, "opencode-linux-x64", "bin"), os.Getenv("PATH")}
 	h.env = append([]string{
 		"PATH=" + strings.Join(path, string(filepath.ListSeparator)), "HOME=" + h.home, tokenStoreEnv + "=file",
-		desktopEnv + "=" + desktop.URL, strings.Join(raceOptions[:], "="),
+		desktopEnv + "=" + desktop, strings.Join(raceOptions[:], "="),
 	}, quietClients...)
 	return h
 }

@@ -144,27 +144,39 @@ func (p *demoPerson) Write(text []byte) (int, error) {
 
 // signIn has the person sign in at the page, or does it for them.
 func (p *demoPerson) signIn(page string) error {
-	if !p.noBrowser && openURL(page) == nil {
+	if !p.noBrowser {
 		fmt.Fprintf(p.out, "Your browser shows the sign-in page. Accept there, or wait for %.0f s.\n", personTimeout.Seconds())
-		late := time.NewTimer(personTimeout)
-		defer late.Stop()
-		look := time.NewTicker(100 * time.Millisecond) // the sandbox tells its counts to whoever asks
-		defer look.Stop()
-		for waiting := true; waiting; {
-			select {
-			case <-look.C:
-				if p.server.Counts().Issuer.Grants > 0 {
-					return nil
-				}
-			case <-late.C:
-				waiting = false
-			case <-p.ctx.Done():
-				return context.Cause(p.ctx)
-			}
+		if err := openURL(page); err != nil {
+			fmt.Fprintf(p.out, "It does not: %v.\n", err)
+		} else if answered, err := p.wait(); answered || err != nil {
+			return err
 		}
 	}
 	_, err := issuer.Accept(p.ctx, nil, page, issuer.Choice{})
 	return err
+}
+
+// wait gives the person time to answer the page, and reports whether they have. It is an error if they have refused.
+func (p *demoPerson) wait() (answered bool, err error) {
+	late := time.NewTimer(personTimeout)
+	defer late.Stop()
+	look := time.NewTicker(100 * time.Millisecond) // the sandbox tells its counts to whoever asks
+	defer look.Stop()
+	for {
+		select {
+		case <-look.C:
+			switch counts := p.server.Counts().Issuer; {
+			case counts.Accepted > 0:
+				return true, nil
+			case counts.Cancelled > 0:
+				return true, errors.New("the sign-in was cancelled in the browser")
+			}
+		case <-late.C:
+			return false, nil
+		case <-p.ctx.Done():
+			return false, context.Cause(p.ctx)
+		}
+	}
 }
 
 func (p *demoPerson) fail(err error) {

@@ -24,10 +24,10 @@ func TestSandboxPeers(t *testing.T) {
 			again   string // what comes of using a refresh token twice
 			counts  issuer.Counts
 		}{
-			{"/v1/mcp", 3300, "AUTHORIZED", issuer.Counts{Registrations: 1, Consents: 1, Grants: 1, Refreshes: 2, Live: 1}},
-			{"/v1/mcp/authv2", 28800, "REDIRECT", issuer.Counts{Registrations: 1, Consents: 1, Grants: 1, Refreshes: 1, Reuses: 1, Revocations: 1}},
-			{"/v2/mcp", 28800, "REDIRECT", issuer.Counts{Registrations: 1, Consents: 1, Grants: 1, Refreshes: 1, Reuses: 1, Revocations: 1}},
-			{"/mcp", 28800, "REDIRECT", issuer.Counts{Registrations: 1, Consents: 1, Grants: 1, Refreshes: 1, Reuses: 1, Revocations: 1}},
+			{"/v1/mcp", 3300, "AUTHORIZED", issuer.Counts{Registrations: 1, Consents: 1, Accepted: 1, Grants: 1, Refreshes: 2, Live: 1}},
+			{"/v1/mcp/authv2", 28800, "REDIRECT", issuer.Counts{Registrations: 1, Consents: 1, Accepted: 1, Grants: 1, Refreshes: 1, Reuses: 1, Revocations: 1}},
+			{"/v2/mcp", 28800, "REDIRECT", issuer.Counts{Registrations: 1, Consents: 1, Accepted: 1, Grants: 1, Refreshes: 1, Reuses: 1, Revocations: 1}},
+			{"/mcp", 28800, "REDIRECT", issuer.Counts{Registrations: 1, Consents: 1, Accepted: 1, Grants: 1, Refreshes: 1, Reuses: 1, Revocations: 1}},
 		} {
 			t.Run(client+tt.path, func(t *testing.T) {
 				t.Parallel()

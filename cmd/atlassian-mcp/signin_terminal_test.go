@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,11 +33,17 @@ type person struct {
 // sitDown starts the program in a terminal.
 func sitDown(t *testing.T, args ...string) *person {
 	t.Helper()
+	return sitDownAt(t, nil, args...)
+}
+
+// sitDownAt is sitDown on a desktop: env is added to the environment.
+func sitDownAt(t *testing.T, env []string, args ...string) *person {
+	t.Helper()
 	p := &person{t: t, cmd: exec.Command("atlassian-mcp", args...)}
 	p.shown = sync.NewCond(&p.mu)
 	p.keyboard, p.tty = openTerminal(t)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = p.tty, p.tty, p.tty
-	p.cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), tokenStoreEnv+"=file")
+	p.cmd.Env = slices.Concat(os.Environ(), []string{"HOME=" + t.TempDir(), tokenStoreEnv + "=file"}, env)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true} // so that Ctrl-C is for it
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

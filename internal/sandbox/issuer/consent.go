@@ -146,6 +146,7 @@ func (a *authServer) serveConsent(w http.ResponseWriter, r *http.Request) {
 	if form.Get("decision") != "accept" {
 		s.mu.Lock()
 		delete(s.requests, req.id)
+		s.counts.Cancelled++
 		s.tell("refusal", "", req.client.name, "consent: the person has refused")
 		s.unlock()
 		a.answer(w, req, url.Values{"error": {"access_denied"}, "error_description": {"The user denied the request"}})
@@ -240,6 +241,7 @@ func (a *authServer) consented(req *request, person Person, sites, chosen []stri
 	}
 	delete(s.requests, req.id)
 	s.codes[hash(secret)] = &code{req: req, grant: g, expires: s.now().Add(codeLifetime)}
+	s.counts.Accepted++
 	s.changed = true
 	return secret, true
 }

@@ -75,6 +75,8 @@ type Grant struct {
 type Counts struct {
 	Registrations int `json:"registrations"` // of clients; documents that were fetched count too
 	Consents      int `json:"consents"`      // pages shown
+	Accepted      int `json:"accepted"`      // of those; a code was issued
+	Cancelled     int `json:"cancelled"`     // of those, by the person
 	Grants        int `json:"grants"`
 	Refreshes     int `json:"refreshes"`
 	Reuses        int `json:"reuses"` // of a code or refresh token that had been used

@@ -68,7 +68,7 @@ func TestSignIn(t *testing.T) {
 			if access, _ := renewed["access_token"].(string); status != 200 || !w.passes(access, endpoint) {
 				t.Errorf("refreshing: %d %v", status, renewed)
 			}
-			want := Counts{Registrations: 1, Consents: 1, Grants: 1, Refreshes: 1, Live: 1}
+			want := Counts{Registrations: 1, Consents: 1, Accepted: 1, Grants: 1, Refreshes: 1, Live: 1}
 			if got := w.Counts(); got != want {
 				t.Errorf("counted %+v, want %+v", got, want)
 			}
