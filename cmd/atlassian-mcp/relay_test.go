@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +75,41 @@ func TestConfig(t *testing.T) {
 		}
 		if r.Do == nil || r.Hint == nil || r.Log == nil || cfg.Log == nil || r.UserAgent == "" {
 			t.Errorf("%q: a field of the configuration is not set: %+v", tt.args, cfg)
+		}
+	}
+}
+
+// TestFresh asks for new connections, which are those of the requests that follow, whatever lies between.
+func TestFresh(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.RemoteAddr) }))
+	defer server.Close()
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("ATLASSIAN_MCP_TOKEN_STORE", "file")
+	for _, flags := range [][]string{nil, {"--header=Authorization: x"}, {"--body-timeout=1m"}} {
+		cfg, _, err := configOf(t, append(flags, server.URL)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		from := func() string {
+			req, err := http.NewRequest(http.MethodGet, server.URL, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := cfg.Remote.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			addr, err := io.ReadAll(resp.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(addr)
+		}
+		first, same := from(), from()
+		cfg.Remote.Fresh()
+		if other := from(); same != first || other == first {
+			t.Errorf("%q: requests came from %s and %s, then from %s", flags, first, same, other)
 		}
 	}
 }

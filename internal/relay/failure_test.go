@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -213,7 +215,16 @@ func TestFailureNetwork(t *testing.T) {
 type network struct {
 	transport *http.Transport
 	down      atomic.Bool
-	attempts  atomic.Int32
+
+	mu       sync.Mutex // guards attempts
+	attempts []time.Time
+}
+
+// tried returns when somebody has tried to get through, after the first n times.
+func (n *network) tried(after int) []time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.attempts[after:])
 }
 
 var errNetwork = &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
@@ -221,7 +232,9 @@ var errNetwork = &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connectio
 func newNetwork(t *testing.T, s *server) *network {
 	n := new(network)
 	n.transport = &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-		n.attempts.Add(1)
+		n.mu.Lock()
+		n.attempts = append(n.attempts, time.Now())
+		n.mu.Unlock()
 		if n.down.Load() {
 			return nil, errNetwork
 		}

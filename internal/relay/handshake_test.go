@@ -279,18 +279,25 @@ func TestHandshakeNetworkDown(t *testing.T) {
 		wantAt(t, began, 20*time.Second)
 
 		// While nobody waits there is an attempt each 30 s.
-		before := n.attempts.Load()
+		before := len(n.tried(0))
 		time.Sleep(10 * time.Minute)
-		if got := n.attempts.Load() - before; got < 10 || got > 20 {
-			t.Errorf("%d attempts in 10 idle minutes", got)
+		idle := n.tried(before - 1)
+		for i, at := range idle[2:] { // the first is of when a request waited, and the next was due by then
+			if pause := at.Sub(idle[i+1]); pause != 30*time.Second {
+				t.Errorf("idle attempt %d after %v", i+1, pause)
+			}
+		}
+		if len(idle) < 19 {
+			t.Errorf("%d attempts in 10 idle minutes", len(idle))
 		}
 		c.quiet()
 		// A request makes one at once.
-		before = n.attempts.Load()
+		time.Sleep(7 * time.Second)
+		before = len(n.tried(0))
 		c.write(call(2, "tools/list"))
 		synctest.Wait()
-		if got := n.attempts.Load() - before; got != 1 {
-			t.Errorf("%d attempts for a request", got)
+		if got := n.tried(before); len(got) != 1 || time.Since(got[0]) != 0 {
+			t.Errorf("attempts for a request: %v", got)
 		}
 		n.down.Store(false)
 		c.wantAll(changed("tools"), changed("prompts"), result(2, `{}`))
