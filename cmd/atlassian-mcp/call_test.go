@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,7 +43,7 @@ func TestCallArguments(t *testing.T) {
 		{args: []string{"text:=\"x\""}, want: `{"text":"x"}`},
 		{args: []string{"text=x", "number=1e400"}, want: `{"text":"x","number":1e400}`},
 		{args: []string{"text=x", "whole=12345678901234567890"}, want: `{"text":"x","whole":12345678901234567890}`},
-		{args: []string{"text=x", "number=ten"}, err: `the argument "number" of every has to be a number`},
+		{args: []string{"text=x", "number=ten"}, err: `the argument "number" of the tool every has to be a number`},
 		{args: []string{"text=x", "number=true"}, err: "has to be a number"},
 		{args: []string{"text=x", "flag=true"}, want: `{"text":"x","flag":true}`},
 		{args: []string{"text=x", "flag=yes"}, err: "has to be true or false"},
@@ -174,6 +175,12 @@ func TestCallSandbox(t *testing.T) {
 	if stdout, stderr, status := u.run("call", "atlassianUserInfo", "--server", address); status != exitOK || !strings.Contains(stdout, s.Org().People()[0].Email) || stderr != "" {
 		t.Errorf("status %d, %q, %q", status, stdout, stderr)
 	}
+	if stdout, _, status := u.run("call", address, "atlassianUserInfo"); status != exitOK || !strings.Contains(stdout, s.Org().People()[0].Email) {
+		t.Errorf("with the URL first: status %d, %q", status, stdout)
+	}
+	if _, stderr, status := u.run("call", "atlassianUserInfo", address); status != exitUsage || !strings.Contains(stderr, "hint: the URL of the server comes first, or after --server\n") {
+		t.Errorf("with the URL last: status %d, %q", status, stderr)
+	}
 	if _, stderr, status := u.run("call", "atlassianUserInf", "--server", address); status != exitUsage || !strings.Contains(stderr, "did you mean atlassianUserInfo?") {
 		t.Errorf("status %d, %q", status, stderr)
 	}
@@ -190,7 +197,14 @@ func TestCallSandbox(t *testing.T) {
 	if err := s.SetFault("rate-limit", "60"); err != nil {
 		t.Fatal(err)
 	}
-	if _, stderr, status := u.run("call", "atlassianUserInfo", "--server", address); status != exitFailure || !strings.Contains(stderr, "429") || !strings.Contains(stderr, "hint: wait as long as") {
+	if _, stderr, status := u.run("call", "atlassianUserInfo", "--server", address); status != exitFailure || stderr != "atlassian-mcp: error: server answered 429 Too Many Requests\natlassian-mcp: hint: wait as long as the answer says, and make fewer calls at a time\n" {
+		t.Errorf("status %d, %q", status, stderr)
+	}
+	if err := errors.Join(s.ClearFault("rate-limit"), s.SetFault("cut-stream", "")); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr, status = u.run("call", "atlassianUserInfo", "--server", address)
+	if words, advice, _ := strings.Cut(stderr, "\n"); status != exitFailure || !strings.Contains(words, "may have been carried out") || !strings.HasPrefix(advice, "atlassian-mcp: hint: the server, or a proxy") {
 		t.Errorf("status %d, %q", status, stderr)
 	}
 	if got := s.Counts().Issuer.Consents; got != 1 {
@@ -222,8 +236,5 @@ func TestComplete(t *testing.T) {
 		if status != exitOK || !strings.Contains(stdout, tt.want) || strings.Contains(stdout, tt.none) {
 			t.Errorf("%q: status %d, %q, want %q and no %q", tt.words, status, stdout, tt.want, tt.none)
 		}
-	}
-	if stdout, _, _ := u.run("__complete", "doctor", "a"); !strings.HasPrefix(stdout, "authv2\n") {
-		t.Errorf("servers: %q", stdout)
 	}
 }

@@ -26,9 +26,8 @@ type doctorFlags struct {
 func newDoctorCommand() *cobra.Command {
 	f := new(doctorFlags)
 	cmd := &cobra.Command{
-		Use:       "doctor [URL] [flags]",
-		ValidArgs: atlassian.EndpointNames,
-		Short:     "Find out what is wrong, and what to do about it",
+		Use:   "doctor [URL] [flags]",
+		Short: "Find out what is wrong, and what to do about it",
 		Long: `doctor goes the whole way from this computer to the server's tools, says what it
 finds at each step, and what to do where something is wrong. It opens no browser and
 changes nothing; at most it calls one tool that reads who you are.

@@ -40,6 +40,9 @@ func main() {
 // is done. Several goroutines may write to stderr at a time.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRootCommand()
+	if isCompletion(args) {
+		prepareCompletion(root)
+	}
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
