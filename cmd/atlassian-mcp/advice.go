@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"slices"
 	"sync"
 
@@ -18,10 +17,13 @@ import (
 // An adviser says what to do where Atlassian only says no: the client gets one sentence more, and the person a line on standard error, once
 // for each kind of refusal.
 type adviser struct {
-	server *url.URL
-	person io.Writer
-	told   sync.Map // names of the refusals that the person has been told of
+	explain explainer
+	person  io.Writer
+	told    sync.Map // names of the refusals that the person has been told of
 }
+
+// An explainer says what an answer of the server's means to this user, see atlassian.Explain.
+type explainer func(status int, text string) (atlassian.Refusal, bool)
 
 // advise adds advice to an answer that is a known refusal. Nothing else of it changes.
 func (a *adviser) advise(m jsonrpc.Message) jsonrpc.Message {
@@ -29,16 +31,19 @@ func (a *adviser) advise(m jsonrpc.Message) jsonrpc.Message {
 		return m
 	}
 	if !m.Failed {
-		r, ok := toolRefusal(a.server, m)
+		r, ok := toolRefusal(a.explain, m)
 		if !ok {
 			return m
+		}
+		if r.Stale { // which has package remote renew the session
+			r.Advice = "Call the tool again in a few seconds, when the sign-in may have been renewed; if that does not help, " + clause(r.Advice) + "."
 		}
 		a.tell(r)
 		text, _ := json.Marshal("atlassian-mcp: " + r.Advice) // a string
 		return splice(m, fmt.Appendf(nil, `,{"type":"text","text":%s}`, text), "result", "content")
 	}
 	message, _ := jsonrpc.Text(jsonrpc.Lookup(m.Raw, "error", "message"))
-	r, ok := atlassian.Explain(a.server.String(), 0, message)
+	r, ok := a.explain(0, message)
 	if !ok {
 		return m
 	}
@@ -50,7 +55,7 @@ func (a *adviser) advise(m jsonrpc.Message) jsonrpc.Message {
 // hint is the function hint, which knows the server's refusals too.
 func (a *adviser) hint(err error) string {
 	if status, ok := errors.AsType[*remote.StatusError](err); ok {
-		if r, ok := atlassian.Explain(a.server.String(), status.Status, status.Body); ok {
+		if r, ok := a.explain(status.Status, status.Body); ok {
 			a.tell(r)
 			return r.Cause + ": " + clause(r.Advice)
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/atlassian-mcp/atlassian-mcp/internal/auth"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/sandbox"
 )
@@ -36,7 +37,7 @@ func TestAdvise(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			server, _ := url.Parse("https://mcp.atlassian.com/v1/mcp")
 			var person bytes.Buffer
-			a := &adviser{server: server, person: &person}
+			a := &adviser{explain: (&signer{cfg: auth.Config{Server: server}}).explain, person: &person}
 			m, err := jsonrpc.Parse([]byte(tt.answer))
 			if err != nil {
 				t.Fatal(err)
@@ -57,7 +58,7 @@ func TestAdvise(t *testing.T) {
 	}
 }
 
-// TestAdviceRelayed checks what the client and the person get when the server refuses, by each way that it has.
+// TestAdviceRelayed checks what the client and the person get when the server refuses somebody with an API token, who can't sign in anew.
 func TestAdviceRelayed(t *testing.T) {
 	tests := []struct {
 		fault, answer, hint string
@@ -65,8 +66,9 @@ func TestAdviceRelayed(t *testing.T) {
 		{"ip-refused", "atlassian-mcp: Connect to the company's VPN", "certain IP addresses only"},
 		{"api-token-disabled", "Rovo MCP server, Authentication", "does not allow API tokens"},
 		{"connection-settings", "settings of the Rovo MCP server", "forbids the connection"},
-		{"trouble", "grant the site and the product", "lacks a scope"},
-		{"verify-access", "Call the tool again", "has expired at Atlassian"},
+		{"trouble", "Create an API token with all scopes", "lacks a scope"},
+		{"verify-access", "Create a new API token", "has expired at Atlassian"},
+		{"upstream-401=2", "Create a new API token", "has expired at Atlassian"},
 		{"rate-limit=7", "fewer calls at a time", "too many calls"},
 	}
 	for _, tt := range tests {
@@ -81,6 +83,10 @@ func TestAdviceRelayed(t *testing.T) {
 			t.Setenv(emailEnv, ada.Email)
 			t.Setenv(apiTokenEnv, server.Issuer().IssueAPIToken(ada.Account, "token"))
 			for _, flags := range [][]string{nil, {"--no-advice"}} {
+				name, value, _ := strings.Cut(tt.fault, "=")
+				if err := server.SetFault(name, value); err != nil { // anew, for those that are over after some time
+					t.Fatal(err)
+				}
 				call := `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"atlassianUserInfo","arguments":{}}}`
 				input := initialize + "\n" + `{"jsonrpc":"2.0","method":"notifications/initialized"}` + "\n" + call + "\n" + strings.Replace(call, "2,", "3,", 1) + "\n"
 				var stdout, stderr bytes.Buffer

@@ -52,6 +52,14 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
+// An advisedError is an error with a hint of its own.
+type advisedError struct {
+	error
+	advice string
+}
+
+func (e *advisedError) Unwrap() error { return e.error }
+
 const errorPrefix = "atlassian-mcp: error: "
 
 // printError tells the person at the terminal, or the reader of the client's log, about err.
@@ -110,6 +118,7 @@ func hint(err error) string {
 		session     *remote.SessionError
 		status      *remote.StatusError
 		content     *remote.ContentError
+		overdue     *remote.TimeoutError
 		timeout     net.Error
 		signIn      *auth.SignInError
 		transient   *auth.TransientError
@@ -118,8 +127,7 @@ func hint(err error) string {
 		locked      *keychain.LockedError
 		slow        *keychain.TimeoutError
 		none        *keychain.NoServiceError
-		noSite      *siteError
-		elsewhere   *siteRefusal
+		advised     *advisedError
 	)
 	switch {
 	case errors.As(err, &refused):
@@ -142,10 +150,8 @@ func hint(err error) string {
 		return "--token-store file keeps tokens in files that only you can read"
 	case errors.As(err, &usage):
 		return usage.advice
-	case errors.As(err, &elsewhere):
-		return elsewhere.advice()
-	case errors.As(err, &noSite):
-		return noSite.advice
+	case errors.As(err, &advised):
+		return advised.advice
 	case errors.As(err, &proxy), errors.As(err, &op) && op.Op == "proxyconnect":
 		return "this is about the HTTP proxy, not the server: check HTTPS_PROXY, HTTP_PROXY and NO_PROXY, and the proxy's user name and password in them"
 	case errors.As(err, &dns):
@@ -160,6 +166,8 @@ func hint(err error) string {
 		return "there is no route to the server: check the network connection and the VPN"
 	case errors.As(err, &session) && errors.As(err, &status) && status.Status == http.StatusNotFound:
 		return "the server has lost the session: try again"
+	case errors.As(err, &overdue):
+		return "--request-timeout, which is among the arguments of atlassian-mcp, allows for so much time"
 	case errors.As(err, &status):
 		return statusHint(status)
 	case errors.As(err, &content):

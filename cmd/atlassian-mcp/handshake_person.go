@@ -20,6 +20,7 @@ import (
 // out by the first request, since a keychain may take its time, and again whenever a person is needed.
 type signer struct {
 	cfg     auth.Config
+	given   bool          // requests say by themselves who the user is, and are not sent by this signer
 	changed chan struct{} // has a token when the relay should look whether a person is needed
 
 	mu     sync.Mutex // held while client is made or replaced

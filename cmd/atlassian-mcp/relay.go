@@ -61,14 +61,13 @@ func newRelayCommand() *cobra.Command {
 // command returns the bare command, whose flags set f.
 func (f *relayFlags) command() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:       "atlassian-mcp [URL] [flags]",
-		Short:     "Connect an MCP client to a remote MCP server",
-		Long:      relayLong,
-		Example:   relayExample,
-		Version:   versionLine(),
-		Args:      cobra.ArbitraryArgs, // serverArg judges them
-		ValidArgs: atlassian.EndpointNames,
-		RunE:      f.run,
+		Use:     "atlassian-mcp [URL] [flags]",
+		Short:   "Connect an MCP client to a remote MCP server",
+		Long:    relayLong,
+		Example: relayExample,
+		Version: versionLine(),
+		Args:    cobra.ArbitraryArgs, // serverArg judges them
+		RunE:    f.run,
 
 		DisableFlagsInUseLine: true,
 	}
@@ -99,7 +98,6 @@ func (f *relayFlags) add(cmd *cobra.Command) {
 		flags.MarkHidden(rare)
 	}
 	onlyOnce(flags)
-	cmd.RegisterFlagCompletionFunc("transport", cobra.FixedCompletions(transportNames, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // run relays between cmd's standard streams and the server that args name.
@@ -209,14 +207,15 @@ func (f *relayFlags) configOver(cmd *cobra.Command, server *connection, log *slo
 	if err := f.compatRelay.apply(&cfg); err != nil {
 		return relay.Config{}, nil, err
 	}
+	user := newSigner(signIn, time.Duration(f.handshakeTimeout))
+	user.given = server.header.Get("Authorization") != ""
 	if !f.noAdvice {
-		adviser := &adviser{server: server.url, person: cmd.ErrOrStderr()}
+		adviser := &adviser{explain: user.explain, person: cmd.ErrOrStderr()}
 		cfg.Advise, cfg.Remote.Hint = adviser.advise, adviser.hint
 	}
-	user := newSigner(signIn, time.Duration(f.handshakeTimeout))
 	known := &memory{server: server.url, profile: f.profile, account: user.account, log: log}
 	cfg.Recall, cfg.Remember = known.recall, known.remember
-	if server.header.Get("Authorization") != "" { // then who the user is has been said
+	if user.given {
 		known.account = func(context.Context) (string, error) { return "", nil }
 		cfg.Remote.Do = withoutURL(server.client.Do)
 		return cfg, user, nil
@@ -224,7 +223,7 @@ func (f *relayFlags) configOver(cmd *cobra.Command, server *connection, log *slo
 	cfg.Remote.Do = withoutURL(user.Do)
 	cfg.Remote.Waiting = auth.Interactive
 	if signIn.Authorization == "" {
-		cfg.Remote.Stale, cfg.Remote.Renew = stale(server.url), user.refresh
+		cfg.Remote.Stale, cfg.Remote.Renew = user.stale, user.refresh
 	}
 	if !signIn.ClientCredentials && signIn.Authorization == "" {
 		cfg.SignIn = user.person()

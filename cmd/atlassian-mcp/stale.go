@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/url"
 	"strings"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/atlassian"
@@ -12,8 +11,8 @@ import (
 // maxRefusal is how long a tool's result may be, in bytes, to be looked into: a refusal is a sentence or two.
 const maxRefusal = 16 << 10
 
-// toolRefusal returns what a tool's result means if that says how Atlassian refuses, see atlassian.Explain.
-func toolRefusal(server *url.URL, answer jsonrpc.Message) (atlassian.Refusal, bool) {
+// toolRefusal returns what a tool's result means if that says how Atlassian refuses.
+func toolRefusal(explain explainer, answer jsonrpc.Message) (atlassian.Refusal, bool) {
 	if len(answer.Raw) > maxRefusal || string(jsonrpc.Lookup(answer.Raw, "result", "isError")) != "true" {
 		return atlassian.Refusal{}, false
 	}
@@ -23,15 +22,22 @@ func toolRefusal(server *url.URL, answer jsonrpc.Message) (atlassian.Refusal, bo
 		piece, _ := jsonrpc.Text(jsonrpc.Lookup(content[at.Start:at.End], "text"))
 		text.WriteString(piece + "\n")
 	}
-	return atlassian.Explain(server.String(), 0, text.String())
+	return explain(0, text.String())
 }
 
-// stale returns remote.Config's Stale for a server.
-func stale(server *url.URL) func(jsonrpc.Message) bool {
-	return func(answer jsonrpc.Message) bool {
-		r, ok := toolRefusal(server, answer)
-		return ok && r.Stale
+// explain is an explainer.
+func (s *signer) explain(status int, text string) (atlassian.Refusal, bool) {
+	r, ok := atlassian.Explain(s.cfg.Server.String(), status, text)
+	if client := s.client.Load(); s.given || client != nil && client.Static() {
+		r = r.ForToken()
 	}
+	return r, ok
+}
+
+// stale is remote.Config's Stale.
+func (s *signer) stale(answer jsonrpc.Message) bool {
+	r, ok := toolRefusal(s.explain, answer)
+	return ok && r.Stale
 }
 
 // refresh gets a new token, see auth.Client.Refresh.

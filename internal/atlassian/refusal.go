@@ -11,6 +11,7 @@ type Refusal struct {
 	Name   string // such as "ip-refused"
 	Cause  string // what it means, a clause without a full stop
 	Advice string // what to do about it, one sentence; names who must act, and the page if it is an admin's
+	token  string // Advice for somebody with an API token, if that is another
 
 	// Stale says that the session's sign-in has come to its end although the session has not: a new token and a new session help.
 	Stale bool
@@ -21,10 +22,11 @@ type Refusal struct {
 	path     string   // of the server's URL, which has to end in it
 }
 
-// Where an admin goes.
+// Where an admin goes, and where anybody.
 const (
 	serverPage = "admin.atlassian.com, Rovo, Rovo MCP server"
 	appsPage   = "admin.atlassian.com, Apps, the site, Connected apps"
+	tokenPage  = "id.atlassian.com, Security, API tokens"
 )
 
 // refusals returns all that are known, the more particular first.
@@ -90,7 +92,8 @@ func refusals() []Refusal {
 		{
 			Name:   "sign-in-expired",
 			Cause:  "the sign-in behind this session has expired at Atlassian, although the session goes on",
-			Advice: "Call the tool again in a few seconds; if that does not help, run 'atlassian-mcp login', or create a new API token if that is what you use.",
+			Advice: "Run 'atlassian-mcp login' to sign in anew.",
+			token:  "Create a new API token with all scopes of the app \"Rovo MCP\" (" + tokenPage + ") and use it instead: yours may have expired, or been revoked.",
 			Stale:  true,
 			texts:  []string{`Authentication failed: {"code":401`, "accessibleResources.filter is not a function", "couldn't verify your access"},
 		},
@@ -109,7 +112,7 @@ func refusals() []Refusal {
 		{
 			Name:   "missing-scopes",
 			Cause:  "the API token lacks the scopes read:me and read:account",
-			Advice: "Create an API token with all scopes of the app \"Rovo MCP\" (id.atlassian.com, Security, API tokens), and keep it with 'atlassian-mcp login --api-token'.",
+			Advice: "Create an API token with all scopes of the app \"Rovo MCP\" (" + tokenPage + "), and keep it with 'atlassian-mcp login --api-token'.",
 			texts:  []string{"Failed to fetch accessible products: 401"},
 		},
 		{
@@ -128,6 +131,7 @@ func refusals() []Refusal {
 			Name:   "trouble",
 			Cause:  "Atlassian's answer when a token lacks a scope, a product was not granted, or the site has no such product",
 			Advice: "Run 'atlassian-mcp login' again and grant the site and the product; if it stays, have an organization admin look at the permissions of the Rovo MCP server (" + serverPage + ", Permissions).",
+			token:  "Create an API token with all scopes of the app \"Rovo MCP\" (" + tokenPage + "); if it stays, have an organization admin look at the permissions of the Rovo MCP server (" + serverPage + ", Permissions).",
 			texts:  []string{"We are having trouble completing this action"},
 		},
 		{
@@ -154,6 +158,7 @@ func refusals() []Refusal {
 			Name:     "token-of-v1",
 			Cause:    "a sign-in at v1 is not valid for v2, which is a resource of its own",
 			Advice:   "Run 'atlassian-mcp login v2'.",
+			token:    "Pass a token that was made for v2, or sign in with 'atlassian-mcp login v2'.",
 			statuses: []int{http.StatusUnauthorized},
 			path:     "/v2/mcp",
 		},
@@ -173,6 +178,15 @@ func PageRefusals() []Refusal {
 
 // Quotes returns the words by which people know r again: parts of what the servers say, in any letters.
 func (r Refusal) Quotes() []string { return r.texts }
+
+// ForToken returns what r means for somebody who gets in with an API token. That can't be renewed, and nobody signs in anew.
+func (r Refusal) ForToken() Refusal {
+	if r.token != "" {
+		r.Advice = r.token
+	}
+	r.Stale = false
+	return r
+}
 
 // Explain returns what an answer of the server at url means: the status of an HTTP answer that is an error, or 0, and the text of a
 // body, a JSON-RPC error or a tool's failure. It returns false if it means nothing that is known.

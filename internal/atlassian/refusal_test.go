@@ -102,8 +102,11 @@ func TestRefusals(t *testing.T) {
 		if !strings.HasSuffix(r.Advice, ".") || strings.Contains(r.Advice, "\n") {
 			t.Errorf("%s: advice %q", r.Name, r.Advice)
 		}
-		if r.Stale != (r.Name == "sign-in-expired") {
-			t.Errorf("%s: stale %t", r.Name, r.Stale)
+		if r.Stale != (r.Name == "sign-in-expired") || r.ForToken().Stale {
+			t.Errorf("%s: stale %t, for a token %t", r.Name, r.Stale, r.ForToken().Stale)
+		}
+		if advice := r.ForToken().Advice; !strings.HasSuffix(advice, ".") || strings.Contains(advice, "\n") || (advice != r.Advice) != (r.token != "") {
+			t.Errorf("%s: advice for a token %q", r.Name, advice)
 		}
 	}
 }

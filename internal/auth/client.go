@@ -185,6 +185,9 @@ func (c *Client) Refresh(ctx context.Context) error {
 	return err
 }
 
+// Static reports whether requests carry Config.Authorization, which can't be renewed.
+func (c *Client) Static() bool { return c.cfg.Authorization != "" }
+
 // Page returns the address of the page that waits for the user to sign in, or "".
 func (c *Client) Page() string {
 	c.mu.Lock()
