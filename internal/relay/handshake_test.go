@@ -192,6 +192,55 @@ func TestHandshakeInTime(t *testing.T) {
 	})
 }
 
+// TestHandshakeVersions has a client and a server that would each like another version. What they say is not translated, whether the server has answered
+// initialize in time or not.
+func TestHandshakeVersions(t *testing.T) {
+	const (
+		called   = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","task":{"ttl":1},"_meta":{"progressToken":1.0}}}`
+		did      = `{"content":[],"structuredContent":{"n":1e400},"_meta":{"x":null},"new":[1]}`
+		elicited = `{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{"mode":"url","elicitationId":1}}`
+	)
+	versions := []string{"2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"}
+	for _, asked := range versions {
+		for _, spoken := range versions {
+			for name, late := range map[string]time.Duration{"in time": 0, "late": 5 * time.Second} {
+				bubble(t, asked+", "+spoken+", "+name, func(t *testing.T) {
+					welcome := strings.Replace(able, "2025-06-18", spoken, 1)
+					s := newServer(t, script{"initialize": slowly(late, body(result("$ID", welcome))), "tools/call": answer(did), "GET": listening("")})
+					c := start(t, s.config())
+					first := strings.Replace(initialize, "2025-06-18", asked, 1)
+					c.write(first)
+					if late == 0 {
+						c.want(result(0, welcome))
+					} else {
+						c.wantGuess(asked)
+					}
+					c.write(initialized, called)
+					if late > 0 {
+						c.wantAll(changed("tools"), changed("prompts"), result(1, did))
+					} else {
+						c.want(result(1, did))
+					}
+					synctest.Wait()
+					s.message(elicited)
+					c.want(elicited)
+					c.write(result(`"q"`, `{"action":"accept"}`))
+					c.quiet()
+					c.end()
+					wantBody(t, s, "initialize", first)
+					wantBody(t, s, "tools/call", called)
+					wantBody(t, s, "response", result(`"q"`, `{"action":"accept"}`))
+					for _, r := range s.requests()[1:] {
+						if v := r.Header.Get("Mcp-Protocol-Version"); v != spoken {
+							t.Errorf("%s has version %q", r.name, v)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
 // TestHandshakeLacking has a server that lacks some of what the client was told.
 func TestHandshakeLacking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
