@@ -157,13 +157,18 @@ func (s *scripted) answer(w http.ResponseWriter, m scriptedCall) {
 
 // called returns the arguments of the one tool call that was made, nil if there was none.
 func (s *scripted) called() json.RawMessage {
+	var params struct{ Arguments json.RawMessage }
+	json.Unmarshal(s.params("tools/call"), &params)
+	return params.Arguments
+}
+
+// params returns those of the first request of this method, nil if there was none.
+func (s *scripted) params(method string) json.RawMessage {
 	for {
 		select {
 		case m := <-s.asked:
-			if m.Method == "tools/call" {
-				var params struct{ Arguments json.RawMessage }
-				json.Unmarshal(m.Params, &params)
-				return params.Arguments
+			if m.Method == method {
+				return m.Params
 			}
 		default:
 			return nil

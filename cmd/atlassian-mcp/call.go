@@ -29,7 +29,7 @@ type callFlags struct {
 func newCallCommand() *cobra.Command {
 	f := new(callFlags)
 	cmd := &cobra.Command{
-		Use:   "call TOOL [NAME=VALUE]... [flags]",
+		Use:   "call [URL] TOOL [NAME=VALUE]... [flags]",
 		Short: "Call one of the server's tools",
 		Long: `call calls a tool and writes what it returns to standard output.
 
@@ -58,6 +58,7 @@ failed, and 3 if nobody is signed in.`,
 
 // call is the command.
 func (f *callFlags) call(cmd *cobra.Command, args []string) error {
+	server, args := f.target(args)
 	if len(args) == 0 {
 		return &usageError{what: "which tool?", advice: "'atlassian-mcp tools' lists them"}
 	}
@@ -67,7 +68,7 @@ func (f *callFlags) call(cmd *cobra.Command, args []string) error {
 	}
 	line := newStatusLine(cmd)
 	defer line.close()
-	c, done, err := f.openClient(cmd, f.serverArgs(), line)
+	c, done, err := f.openClient(cmd, server, line)
 	defer done()
 	if err != nil {
 		return err
@@ -103,18 +104,21 @@ func (f *callFlags) call(cmd *cobra.Command, args []string) error {
 
 // A toolResult is the result of a tool, as far as people can read it.
 type toolResult struct {
-	Content []struct {
-		Type     string `json:"type"`
-		Text     string `json:"text"`
-		MIMEType string `json:"mimeType"`
-		URI      string `json:"uri"`
-		Resource struct {
-			URI  string  `json:"uri"`
-			Text *string `json:"text"`
-		} `json:"resource"`
-	} `json:"content"`
+	Content    []contentBlock  `json:"content"`
 	Structured json.RawMessage `json:"structuredContent"`
 	IsError    bool            `json:"isError"`
+}
+
+// A contentBlock is a piece of what a server says to a model.
+type contentBlock struct {
+	Type     string `json:"type"`
+	Text     string `json:"text"`
+	MIMEType string `json:"mimeType"`
+	URI      string `json:"uri"`
+	Resource struct {
+		URI  string  `json:"uri"`
+		Text *string `json:"text"`
+	} `json:"resource"`
 }
 
 // write writes the result of a tool of the server at url.
@@ -149,23 +153,27 @@ func (f *callFlags) write(out io.Writer, url string, raw json.RawMessage) error 
 func (r toolResult) text() string {
 	var text []string
 	for _, c := range r.Content {
-		switch {
-		case c.Type == "text":
-			text = append(text, c.Text)
-		case c.Type == "resource" && c.Resource.Text != nil:
-			text = append(text, *c.Resource.Text)
-		case c.Type == "resource":
-			text = append(text, fmt.Sprintf("(the resource %s, which is not text; --result has it)", c.Resource.URI))
-		case c.Type == "resource_link":
-			text = append(text, c.URI)
-		default:
-			text = append(text, fmt.Sprintf("(%s; --result has it)", cmp.Or(c.MIMEType, c.Type, "something that is not text")))
-		}
+		text = append(text, c.text("--result"))
 	}
 	if len(text) == 0 && r.Structured != nil {
 		return string(r.Structured)
 	}
 	return strings.Join(text, "\n")
+}
+
+// text returns what a person can read of c. The whole is what a flag of the command shows.
+func (c contentBlock) text(flag string) string {
+	switch {
+	case c.Type == "text":
+		return c.Text
+	case c.Type == "resource" && c.Resource.Text != nil:
+		return *c.Resource.Text
+	case c.Type == "resource":
+		return fmt.Sprintf("(the resource %s, which is not text; %s has it)", c.Resource.URI, flag)
+	case c.Type == "resource_link":
+		return c.URI
+	}
+	return fmt.Sprintf("(%s; %s has it)", cmp.Or(c.MIMEType, c.Type, "something that is not text"), flag)
 }
 
 // toolMessage returns what a person wants to know of an error of Atlassian's tools, which is JSON.
@@ -224,21 +232,24 @@ func progressText(method string, params []byte) string {
 	return plain(text)
 }
 
-// A serverTool is a tool that the server has, as far as it matters for a call.
-type serverTool struct {
+// A callable is a tool that the server has, or something else that takes arguments as tools do.
+type callable struct {
 	Name        string          `json:"name"`
 	InputSchema json.RawMessage `json:"inputSchema"`
+	kind        string          // what people call it; "" means a tool
 }
 
+func (t *callable) String() string { return "the " + cmp.Or(t.kind, "tool") + " " + plain(t.Name) }
+
 // tool returns the tool with that name.
-func (c *mcpClient) tool(ctx context.Context, name string) (*serverTool, error) {
+func (c *mcpClient) tool(ctx context.Context, name string) (*callable, error) {
 	items, err := c.pages(ctx, mcp.MethodToolsList, "tools")
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	for _, item := range items {
-		t := new(serverTool)
+		t := new(callable)
 		if err := json.Unmarshal(item, t); err != nil {
 			continue // that one can't be called, but the others can
 		}
@@ -247,11 +258,16 @@ func (c *mcpClient) tool(ctx context.Context, name string) (*serverTool, error) 
 		}
 		names = append(names, t.Name)
 	}
-	usage := &usageError{what: fmt.Sprintf("the server has no tool %q for you", plain(name)), advice: "'atlassian-mcp tools' lists them"}
+	return nil, unknownName("tool", name, names)
+}
+
+// unknownName returns the error for something of this kind that is not among names, which the server has.
+func unknownName(kind, name string, names []string) error {
+	usage := &usageError{what: fmt.Sprintf("the server has no %s %q for you", kind, plain(name)), advice: fmt.Sprintf("'atlassian-mcp %ss' lists them", kind)}
 	if near := closestName(name, names); near != "" {
 		usage.advice = fmt.Sprintf("did you mean %s?", plain(near))
 	}
-	return nil, usage
+	return usage
 }
 
 // completeTimeout is how long the shell waits for the names of tools when the tab key has been pressed.
@@ -263,7 +279,8 @@ func (f *callFlags) complete(cmd *cobra.Command, args []string, word string) ([]
 	defer cancel()
 	cmd.SetContext(ctx)
 	cmd.SetErr(io.Discard)
-	c, done, err := f.openClient(cmd, f.serverArgs(), newStatusLine(cmd))
+	server, args := f.target(args)
+	c, done, err := f.openClient(cmd, server, newStatusLine(cmd))
 	defer done()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -299,7 +316,7 @@ func (c *mcpClient) toolNames(ctx context.Context) ([]string, error) {
 }
 
 // argumentWords returns the names of the tool's arguments that are not among args, those first that must be there.
-func (t *serverTool) argumentWords(args []string) []string {
+func (t *callable) argumentWords(args []string) []string {
 	s := readSchema(t.InputSchema)
 	var words []string
 	for _, name := range slices.Concat(s.Required, slices.Sorted(maps.Keys(s.Properties))) {
@@ -312,7 +329,7 @@ func (t *serverTool) argumentWords(args []string) []string {
 }
 
 // valueWords returns what an argument may be, if its schema lists that.
-func (t *serverTool) valueWords(name string) []string {
+func (t *callable) valueWords(name string) []string {
 	property := readSchema(readSchema(t.InputSchema).Properties[name])
 	values := property.Enum
 	if len(values) == 0 && property.kinds(t.InputSchema, 0) == kindBoolean {

@@ -28,14 +28,20 @@ func (f *callFlags) given(cmd *cobra.Command, args []string) (given []argument, 
 		whole, err = f.object(cmd, args)
 		return nil, whole, err
 	}
+	given, err = parseArguments(args)
+	return given, nil, err
+}
+
+// parseArguments reads what follows the name of a tool.
+func parseArguments(args []string) (given []argument, err error) {
 	for _, arg := range args {
 		a, err := parseArgument(arg)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		given = append(given, a)
 	}
-	return given, nil, nil
+	return given, nil
 }
 
 // object returns what --json says.
@@ -60,8 +66,12 @@ func (f *callFlags) object(cmd *cobra.Command, args []string) (json.RawMessage, 
 func parseArgument(arg string) (argument, error) {
 	name, text, ok := strings.Cut(arg, "=")
 	name, isJSON := strings.CutSuffix(name, ":")
-	if !ok || name == "" {
-		return argument{}, &usageError{what: fmt.Sprintf("%q is not NAME=VALUE", plain(arg)), advice: "quote a value that has spaces in it"}
+	if !ok || name == "" || namesServer(arg) {
+		usage := &usageError{what: fmt.Sprintf("%q is not NAME=VALUE", plain(arg)), advice: "quote a value that has spaces in it"}
+		if namesServer(arg) {
+			usage.advice = "the URL of the server comes first, or after --server"
+		}
+		return argument{}, usage
 	}
 	if file, ok := strings.CutPrefix(text, "@"); ok {
 		content, err := os.ReadFile(file)
@@ -232,8 +242,8 @@ func resolve(whole json.RawMessage, ref string) json.RawMessage {
 	return whole
 }
 
-// arguments returns the JSON object that the tool is called with.
-func (t *serverTool) arguments(given []argument) (json.RawMessage, error) {
+// arguments returns the JSON object that t is called with.
+func (t *callable) arguments(given []argument) (json.RawMessage, error) {
 	s := readSchema(t.InputSchema)
 	object := make(map[string]json.RawMessage)
 	for i, a := range given {
@@ -263,7 +273,7 @@ func (s schema) takesMore() bool {
 }
 
 // value returns the value of an argument that is given once, or several times if it may be an array.
-func (t *serverTool) value(s schema, given []argument) (json.RawMessage, error) {
+func (t *callable) value(s schema, given []argument) (json.RawMessage, error) {
 	k := s.kinds(t.InputSchema, 0)
 	first := given[0]
 	if len(given) == 1 {
@@ -272,7 +282,7 @@ func (t *serverTool) value(s schema, given []argument) (json.RawMessage, error) 
 			return value, nil
 		case k&kindArray == 0:
 			return nil, &usageError{
-				what:   fmt.Sprintf("the argument %q of %s has to be %v", plain(first.name), plain(t.Name), k),
+				what:   fmt.Sprintf("the argument %q of %v has to be %v", plain(first.name), t, k),
 				advice: fmt.Sprintf("it is %q; quote JSON for the shell: %s='…'", plain(cut(first.text, 60)), plain(first.name)),
 			}
 		}
@@ -288,7 +298,7 @@ func (t *serverTool) value(s schema, given []argument) (json.RawMessage, error) 
 		value, ok := typed(a, items)
 		if !ok {
 			return nil, &usageError{
-				what:   fmt.Sprintf("the argument %q of %s has to be a JSON array, each element of it %v", plain(a.name), plain(t.Name), items),
+				what:   fmt.Sprintf("the argument %q of %v has to be a JSON array, each element of it %v", plain(a.name), t, items),
 				advice: fmt.Sprintf("%q is not: quote JSON for the shell: %s='[…]'", plain(cut(a.text, 60)), plain(a.name)),
 			}
 		}
@@ -330,7 +340,7 @@ func typed(a argument, k kinds) (value json.RawMessage, ok bool) {
 }
 
 // complete returns an error if a required argument is missing.
-func (t *serverTool) complete(s schema, object map[string]json.RawMessage) error {
+func (t *callable) complete(s schema, object map[string]json.RawMessage) error {
 	var missing, examples []string
 	for _, name := range s.Required {
 		if object[name] == nil {
@@ -341,7 +351,7 @@ func (t *serverTool) complete(s schema, object map[string]json.RawMessage) error
 	if len(missing) == 0 {
 		return nil
 	}
-	return &usageError{what: fmt.Sprintf("the tool %s needs %s", plain(t.Name), strings.Join(missing, ", ")), advice: "add " + strings.Join(examples, " ")}
+	return &usageError{what: fmt.Sprintf("%v needs %s", t, strings.Join(missing, ", ")), advice: "add " + strings.Join(examples, " ")}
 }
 
 // closestName is closest for names with capitals inside.
@@ -357,7 +367,7 @@ func closestName(word string, names []string) string {
 }
 
 // unknown returns the error for an argument that the tool doesn't take.
-func (t *serverTool) unknown(s schema, name string) error {
+func (t *callable) unknown(s schema, name string) error {
 	names := slices.Sorted(maps.Keys(s.Properties))
 	advice := "it takes none"
 	if len(names) > 0 {
@@ -366,5 +376,5 @@ func (t *serverTool) unknown(s schema, name string) error {
 	if near := closestName(name, names); near != "" {
 		advice = fmt.Sprintf("did you mean %s?", plain(near))
 	}
-	return &usageError{what: fmt.Sprintf("the tool %s takes no argument %q", plain(t.Name), plain(name)), advice: advice}
+	return &usageError{what: fmt.Sprintf("%v takes no argument %q", t, plain(name)), advice: advice}
 }

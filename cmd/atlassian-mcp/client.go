@@ -172,9 +172,21 @@ func (c *mcpClient) toSite(ctx context.Context, m jsonrpc.Message) (jsonrpc.Mess
 		passes, verdict, why = c.site.Judge(m, policy.Place{CloudID: id, Err: err})
 	}
 	if verdict == policy.Refused {
-		return m, &siteRefusal{why}
+		return m, elsewhere(why)
 	}
 	return passes, nil
+}
+
+// elsewhere returns why in words for the person who gave the command, where they are not for a model.
+func elsewhere(why *policy.SiteError) error {
+	if unknown, ok := errors.AsType[*advisedError](why); ok {
+		return unknown
+	}
+	advice := "correct the arguments, or leave out --site"
+	if why.Advice != "" {
+		advice = clause(why.Advice) + ", or change --site"
+	}
+	return &advisedError{fmt.Errorf("not called: --site keeps calls at %s, %s", why.Site, why.Reason), advice}
 }
 
 // cancelGrace is how long the end of the program waits for the server to be told that nobody waits for its answer.

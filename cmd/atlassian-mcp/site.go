@@ -80,41 +80,11 @@ func (s *siteFlag) limit(cfg *relay.Config, server *connection) {
 	cfg.Site = &policy.Site{Name: s.name, Siteless: append(atlassian.SitelessTools(), "sign_in")} // which is the relay's own
 	cfg.Locate = func(ctx context.Context) (string, error) {
 		id, err := l.locate(ctx)
-		if unknown, ok := err.(*siteError); ok {
+		if unknown, ok := err.(*advisedError); ok {
 			err = fmt.Errorf("%w; the user should %s", unknown, unknown.advice) // in words for a model
 		}
 		return id, err
 	}
-}
-
-// A siteError says why the cloudId of a site is not known.
-type siteError struct {
-	what   string
-	advice string // to the user
-}
-
-func (e *siteError) Error() string { return e.what }
-
-// A siteRefusal says why a command does not call a tool, in words for the person who gave it.
-type siteRefusal struct{ why *policy.SiteError }
-
-func (e *siteRefusal) Error() string {
-	if unknown, ok := errors.AsType[*siteError](e.why); ok {
-		return unknown.what
-	}
-	return fmt.Sprintf("not called: --site keeps calls at %s, %s", e.why.Site, e.why.Reason)
-}
-
-// advice is what to do about it.
-func (e *siteRefusal) advice() string {
-	unknown, ok := errors.AsType[*siteError](e.why)
-	switch {
-	case ok:
-		return unknown.advice
-	case e.why.Advice != "":
-		return clause(e.why.Advice) + ", or change --site"
-	}
-	return "correct the arguments, or leave out --site"
 }
 
 // A locator finds out the cloudId of a site.
@@ -141,7 +111,7 @@ type knownSite struct {
 	At      time.Time `json:"at"`
 }
 
-// locate returns the cloudId. Errors that the user can do something about are *siteErrors.
+// locate returns the cloudId. What the user can do something about is an *advisedError.
 func (l *locator) locate(ctx context.Context) (string, error) {
 	path := l.file()
 	if known, ok := l.read(path)[l.site.name]; ok && isUUID(known.CloudID) && time.Since(known.At).Abs() < siteLife {
@@ -175,21 +145,21 @@ func (l *locator) ask(ctx context.Context) (string, error) {
 	client := &http.Client{Transport: l.transport, CheckRedirect: checkSiteRedirect}
 	res, err := withoutURL(client.Do)(req)
 	if err != nil {
-		return "", &siteError{fmt.Sprintf("%s can't be reached (%v)", l.site.name, err), "check the name after --site, and the network"}
+		return "", &advisedError{fmt.Errorf("%s can't be reached (%v)", l.site.name, err), "check the name after --site, and the network"}
 	}
 	defer res.Body.Close()
 	if res.StatusCode == http.StatusNotFound {
-		return "", &siteError{"there is no site " + l.site.name, "correct the name after --site"}
+		return "", &advisedError{fmt.Errorf("there is no site %s", l.site.name), "correct the name after --site"}
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxTenantInfo))
 	id, _ := jsonrpc.Text(jsonrpc.Lookup(body, "cloudId"))
 	switch {
 	case err != nil:
-		return "", &siteError{fmt.Sprintf("the answer of %s was cut (%v)", l.site.name, err), "try again"}
+		return "", &advisedError{fmt.Errorf("the answer of %s was cut (%v)", l.site.name, err), "try again"}
 	case res.StatusCode != http.StatusOK:
-		return "", &siteError{fmt.Sprintf("%s answered %q", l.site.name, res.Status), "try again, or check the name after --site"}
+		return "", &advisedError{fmt.Errorf("%s answered %q", l.site.name, res.Status), "try again, or check the name after --site"}
 	case !json.Valid(body) || !isUUID(id):
-		return "", &siteError{l.site.name + " does not answer as an Atlassian site does", "check the name after --site, and whether a proxy answers in its place"}
+		return "", &advisedError{fmt.Errorf("%s does not answer as an Atlassian site does", l.site.name), "check the name after --site, and whether a proxy answers in its place"}
 	}
 	return id, nil
 }
@@ -206,7 +176,7 @@ func checkSiteRedirect(req *http.Request, via []*http.Request) error {
 func (d *diagnosis) atSite(ctx context.Context) finding {
 	const tool = "getAccessibleAtlassianResources"
 	id, err := d.locate(ctx)
-	if unknown, ok := errors.AsType[*siteError](err); ok {
+	if unknown, ok := errors.AsType[*advisedError](err); ok {
 		err = unknown
 	}
 	if err != nil {

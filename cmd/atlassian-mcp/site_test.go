@@ -165,7 +165,7 @@ func TestSitelessTools(t *testing.T) {
 	}
 }
 
-func toolsOf(t *testing.T, list string) (tools []serverTool) {
+func toolsOf(t *testing.T, list string) (tools []callable) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(list), &tools); err != nil {
 		t.Fatalf("%v: %s", err, list)

@@ -2,8 +2,9 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/spf13/cobra"
@@ -30,23 +31,30 @@ func (f *askFlags) addAsk(cmd *cobra.Command) {
 // addServer adds --server, for commands whose arguments are something else than the URL.
 func (f *askFlags) addServer(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.server, "server", "", "ask the server at this `URL`, or v1, authv2 or v2")
-	cmd.RegisterFlagCompletionFunc("server", cobra.FixedCompletions(atlassian.EndpointNames, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// serverArgs returns what names the server.
-func (f *askFlags) serverArgs() []string {
-	if f.server == "" {
-		return nil
+// target returns the arguments that name the server, and those that are left. The server is what --server says, or else a first argument that
+// is a URL of http or https, or one of the names for Atlassian's.
+func (f *askFlags) target(args []string) (server, rest []string) {
+	switch {
+	case f.server != "":
+		return []string{f.server}, args
+	case len(args) > 0 && namesServer(args[0]):
+		return args[:1], args[1:]
 	}
-	return []string{f.server}
+	return nil, args
+}
+
+func namesServer(arg string) bool {
+	scheme, _, _ := strings.Cut(strings.ToLower(arg), "://")
+	return scheme == "https" || scheme == "http" || slices.Contains(atlassian.EndpointNames, arg)
 }
 
 func newToolsCommand() *cobra.Command {
 	f := new(askFlags)
 	cmd := &cobra.Command{
-		Use:       "tools [URL] [flags]",
-		ValidArgs: atlassian.EndpointNames,
-		Short:     "List the server's tools",
+		Use:   "tools [URL] [flags]",
+		Short: "List the server's tools",
 		Long: `tools lists the tools that the server has for whoever is signed in. Those that change
 something are marked with "writes", and with "not let through" those that --allow-tool
 and --ignore-tool keep from an MCP client.`,
@@ -62,66 +70,6 @@ and --ignore-tool keep from an MCP client.`,
 		},
 	}
 	cmd.Flags().BoolVar(&f.json, "json", false, "write JSON as the server has it, for programs")
-	f.addAsk(cmd)
-	return cmd
-}
-
-func newPromptsCommand() *cobra.Command {
-	f := new(askFlags)
-	cmd := &cobra.Command{
-		Use:       "prompts [URL] [flags]",
-		ValidArgs: atlassian.EndpointNames,
-		Short:     "List the server's prompts",
-		Long: `prompts lists the prompts that the server has. Many MCP clients offer them to the person
-as commands.`,
-		Example: `  atlassian-mcp prompts
-  atlassian-mcp prompts https://example.com/mcp --json`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.list(cmd, args, listing{
-				what: "prompts", method: mcp.MethodPromptsList, member: "prompts",
-				has: func(c mcp.ServerCapabilities) bool { return c.Prompts != nil },
-				row: func(_ *mcpClient, item json.RawMessage) ([]string, error) {
-					var p mcp.Prompt
-					err := json.Unmarshal(item, &p)
-					return []string{p.Name, firstSentence(p.Description)}, err
-				},
-			})
-		},
-	}
-	cmd.Flags().BoolVar(&f.json, "json", false, "write JSON as the server has it, for programs")
-	f.addAsk(cmd)
-	return cmd
-}
-
-func newResourcesCommand() *cobra.Command {
-	f := new(askFlags)
-	cmd := &cobra.Command{
-		Use:   "resources [URI] [flags]",
-		Short: "List the server's resources, or read one",
-		Long: `resources lists the resources that the server has: documents, or what pages of its
-tools are made of. With the URI of one it writes that to standard output.`,
-		Example: `  atlassian-mcp resources
-  atlassian-mcp resources --server v2 --json`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return &usageError{what: fmt.Sprintf("unexpected argument %q", plain(args[1])), advice: "give one URI at a time"}
-			}
-			if len(args) == 1 {
-				return f.readResource(cmd, args[0])
-			}
-			return f.list(cmd, f.serverArgs(), listing{
-				what: "resources", method: mcp.MethodResourcesList, member: "resources",
-				has: func(c mcp.ServerCapabilities) bool { return c.Resources != nil },
-				row: func(_ *mcpClient, item json.RawMessage) ([]string, error) {
-					var r mcp.Resource
-					err := json.Unmarshal(item, &r)
-					return []string{r.URI, r.MIMEType, firstSentence(r.Description)}, err
-				},
-			})
-		},
-	}
-	cmd.Flags().BoolVar(&f.json, "json", false, "write JSON as the server has it, for programs")
-	f.addServer(cmd)
 	f.addAsk(cmd)
 	return cmd
 }
@@ -188,48 +136,4 @@ func (c *mcpClient) toolRow(item json.RawMessage) ([]string, error) {
 		kind = "reads"
 	}
 	return []string{t.Name, kind, firstSentence(t.Description)}, err
-}
-
-// readResource writes what is at uri.
-func (f *askFlags) readResource(cmd *cobra.Command, uri string) error {
-	line := newStatusLine(cmd)
-	defer line.close()
-	c, done, err := f.openClient(cmd, f.serverArgs(), line)
-	defer done()
-	if err != nil {
-		return err
-	}
-	line.show("reading " + plain(uri))
-	var whole json.RawMessage
-	if err := c.call(cmd.Context(), mcp.MethodResourcesRead, mcp.ReadResourceParams{URI: uri}, &whole); err != nil {
-		return err
-	}
-	line.show("")
-	out := cmd.OutOrStdout()
-	if f.json {
-		return printJSON(out, whole)
-	}
-	var result struct {
-		Contents []struct {
-			Text *string `json:"text"`
-			Blob []byte  `json:"blob"`
-		} `json:"contents"`
-	}
-	if err := json.Unmarshal(whole, &result); err != nil {
-		return fmt.Errorf("the resource can't be read: %v; --json writes it as it came", err)
-	}
-	for _, content := range result.Contents {
-		switch {
-		case content.Text != nil:
-			err = writeText(out, *content.Text)
-		case isTerminalWriter(out):
-			err = errors.New("this resource is not text; send the output to a file")
-		default:
-			_, err = out.Write(content.Blob)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

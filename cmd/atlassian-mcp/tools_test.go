@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,10 +18,14 @@ func TestLists(t *testing.T) {
 	const tools = `{"name":"read","description":"Reads\u001b[2J\u202e it. More.\nAnd more.","annotations":{"readOnlyHint":true}},{"name":"write"},{"name":7},
 		{"name":"long","description":"0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789"}`
 	none := map[string]string{"initialize": `{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"bare","version":"1"}}`}
+	prompts := map[string]string{
+		"prompts/list": `{"prompts":[{"name":"plan","description":"Plans.","arguments":[{"name":"goal","required":true},{"name":"style"}]},{"name":"other","title":"Another one"}]}`,
+		"prompts/get":  `{"messages":[{"role":"user","content":{"type":"text","text":"do it"}},{"role":"assistant","content":{"type":"image","mimeType":"image/png"}}]}`,
+	}
 	for name, tt := range map[string]struct {
 		tools          string
 		answers        map[string]string
-		args           []string // and the address
+		args           []string // and the address, if it is not there as "URL"
 		stdout, stderr string   // parts of them, "" for nothing
 		status         int
 	}{
@@ -35,23 +40,52 @@ func TestLists(t *testing.T) {
 		"malformed":     {answers: map[string]string{"tools/list": `{"tools":7}`}, args: []string{"tools"}, stderr: "can't be read", status: exitFailure},
 		"refused":       {answers: map[string]string{"tools/list": `error:{"code":-32000,"message":"not today"}`}, args: []string{"tools"}, stderr: "atlassian-mcp: error: not today\n", status: exitFailure},
 		"resources": {answers: map[string]string{"resources/list": `{"resources":[{"uri":"x:a","name":"a","mimeType":"text/plain","description":"An A. Really."},{"uri":"x:b","name":"b"}]}`},
-			args: []string{"resources", "--server"}, stdout: "x:a  text/plain  An A.\nx:b              \n"},
-		"prompts": {answers: map[string]string{"prompts/list": `{"prompts":[{"name":"plan","description":"Plans."}]}`}, args: []string{"prompts"}, stdout: "plan  Plans.\n"},
+			args: []string{"resources", "--server"}, stdout: "x:a  text/plain  An A.\nx:b              b\n"},
+		"resources of a URL":  {answers: map[string]string{"resources/list": `{"resources":[{"uri":"x:a","name":"a"}]}`}, args: []string{"resources", "URL"}, stdout: "x:a    a\n"},
+		"resource of a URL":   {answers: map[string]string{"resources/read": `{"contents":[{"uri":"x:a","text":"some"}]}`}, args: []string{"resources", "URL", "x:a"}, stdout: "some\n"},
+		"resource on the web": {answers: map[string]string{"resources/read": `{"contents":[{"uri":"x:a","text":"some"}]}`}, args: []string{"resources", "https://example.com/", "--server"}, stdout: "some\n"},
+		"prompts":             {answers: prompts, args: []string{"prompts"}, stdout: "plan   goal=… [style=…]  Plans.\nother                    Another one\n"},
+		"prompt":              {answers: prompts, args: []string{"prompts", "URL", "plan", "goal=5"}, stdout: "user:\ndo it\n\nassistant:\n(image/png; --json has it)\n"},
+		"prompt by server":    {answers: prompts, args: []string{"prompts", "plan", "goal=5", "--json", "--server"}, stdout: "{\n  \"messages\": ["},
+		"no such prompt":      {answers: prompts, args: []string{"prompts", "plam", "--server"}, stderr: "no prompt \"plam\" for you\natlassian-mcp: hint: did you mean plan?", status: exitUsage},
+		"prompt of none":      {answers: none, args: []string{"prompts", "plan", "--server"}, stderr: "hint: 'atlassian-mcp prompts' lists them", status: exitUsage},
+		"prompt lacks":        {answers: prompts, args: []string{"prompts", "plan", "style=x", "--server"}, stderr: "the prompt plan needs goal\natlassian-mcp: hint: add goal=…", status: exitUsage},
+		"prompt knows not":    {answers: prompts, args: []string{"prompts", "plan", "gaol=x", "--server"}, stderr: "the prompt plan takes no argument \"gaol\"\natlassian-mcp: hint: did you mean goal?", status: exitUsage},
+		"prompt by mistake":   {answers: prompts, args: []string{"prompts", "plan", "goal", "--server"}, stderr: "\"goal\" is not NAME=VALUE", status: exitUsage},
+		"bad prompt":          {answers: map[string]string{"prompts/list": `{"prompts":[{"name":"p"}]}`, "prompts/get": `{"messages":7}`}, args: []string{"prompts", "p", "--server"}, stderr: "hint: --json writes it as it came", status: exitFailure},
 		"resource": {answers: map[string]string{"resources/read": `{"contents":[{"uri":"x:a","text":"some\ntext"},{"uri":"x:a","blob":"AP8="}]}`},
 			args: []string{"resources", "x:a", "--server"}, stdout: "some\ntext\n\x00\xff"},
 		"resource as JSON": {answers: map[string]string{"resources/read": `{"contents":[]}`}, args: []string{"resources", "x:a", "--json", "--server"}, stdout: "{\n  \"contents\": []\n}\n"},
 		"bad resource":     {answers: map[string]string{"resources/read": `{"contents":[{"blob":"?"}]}`}, args: []string{"resources", "x:a", "--server"}, stderr: "--json writes it as it came", status: exitFailure},
-		"no resource":      {args: []string{"resources", "x:a", "--server"}, stderr: "Method not found", status: exitFailure},
+		"no resource":      {args: []string{"resources", "x:a", "--server"}, stderr: "Method not found\natlassian-mcp: hint: 'atlassian-mcp resources' lists what there is\n", status: exitFailure},
 		"two resources":    {args: []string{"resources", "x:a", "x:b", "--server"}, stderr: "give one URI at a time", status: exitUsage},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, address := startScripted(t, tt.tools, tt.answers)
-			stdout, stderr, status := newShell(t).run(append(tt.args, address)...)
+			args := append(slices.Clone(tt.args), address)
+			if i := slices.Index(args, "URL"); i >= 0 {
+				args = slices.Replace(args[:len(args)-1], i, i+1, address)
+			}
+			stdout, stderr, status := newShell(t).run(args...)
 			if status != tt.status || !strings.Contains(stdout, tt.stdout) || !strings.Contains(stderr, tt.stderr) || (stdout == "") != (tt.stdout == "") || (stderr == "") != (tt.stderr == "") {
 				t.Errorf("status %d, standard output %q, want %q; standard error %q, want %q", status, stdout, tt.stdout, stderr, tt.stderr)
 			}
 		})
+	}
+}
+
+// TestPromptArguments checks what the server is asked for: all arguments of prompts are text.
+func TestPromptArguments(t *testing.T) {
+	s, address := startScripted(t, "", map[string]string{
+		"prompts/list": `{"prompts":[{"name":"plan","arguments":[{"name":"goal","required":true},{"name":"style"}]}]}`,
+		"prompts/get":  `{"messages":[]}`,
+	})
+	if _, stderr, status := newShell(t).run("prompts", address, "plan", "goal=5", "style=[1]"); status != exitOK || stderr != "" {
+		t.Errorf("status %d, %q", status, stderr)
+	}
+	if got := s.params("prompts/get"); !sameJSON(t, got, `{"name":"plan","arguments":{"goal":"5","style":"[1]"}}`) {
+		t.Errorf("asked for %s", got)
 	}
 }
 
