@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -164,6 +165,12 @@ Ctrl-C ends it.
 
 // openSandbox starts a sandbox. Mistakes in cfg are the user's.
 func openSandbox(cfg sandbox.Config) (*sandbox.Server, error) {
+	for _, given := range cfg.Faults {
+		name := faultName(given)
+		if !slices.ContainsFunc(sandbox.Faults(), func(f sandbox.Fault) bool { return f.Name == name }) {
+			return nil, &usageError{what: fmt.Sprintf("there is no fault %q", name), advice: "'atlassian-mcp help sandbox' lists those that there are"}
+		}
+	}
 	server, err := sandbox.Start(cfg)
 	if wrong, ok := errors.AsType[*sandbox.ConfigError](err); ok {
 		return nil, &usageError{what: wrong.Error(), advice: "see 'atlassian-mcp help sandbox'"}

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 
@@ -14,7 +13,7 @@ import (
 // This file is /control, by which tests and the live page see and change the sandbox while it runs. It asks nobody who they are: guard
 // lets in what comes from this machine, and no web page but ours.
 
-// maxData is how many bytes an organisation may have that is put in by /control/data.
+// maxData is how many bytes an organization may have that is put in by /control/data.
 const maxData = 64 << 20
 
 func (s *Server) registerControl(mux *http.ServeMux) {
@@ -119,9 +118,9 @@ func (t apiToken) Authorization() string {
 
 // issueAPIToken makes an API token of whoever is called name, or the API key of a service account.
 func (s *Server) issueAPIToken(name string) (apiToken, error) {
-	person := s.person(func(p rovo.Person) bool { return isCalled(p, name) })
-	if person == nil {
-		return apiToken{}, fmt.Errorf("nobody in the organisation is called %q", name)
+	person, err := s.named(name, func(rovo.Person) bool { return true })
+	if err != nil {
+		return apiToken{}, err
 	}
 	kind := "token"
 	if person.Service {
@@ -130,7 +129,7 @@ func (s *Server) issueAPIToken(name string) (apiToken, error) {
 	return apiToken{person.Email, kind, s.issuer.IssueAPIToken(person.Account, kind)}, nil
 }
 
-// controlData replaces the organisation.
+// controlData replaces the organization.
 func (s *Server) controlData(w http.ResponseWriter, r *http.Request) {
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxData))
 	if err == nil {

@@ -86,7 +86,7 @@ func (c *call) done() {
 
 // answer returns the result of a request, or its error.
 func (c *call) answer() (result any, rpcErr *rpcError) {
-	// Requests run in goroutines of their own, where a panic would end the process, and the organisation in its memory.
+	// Requests run in goroutines of their own, where a panic would end the process, and the organization in its memory.
 	defer func() {
 		if cause := recover(); cause != nil {
 			c.server.log.Error("panic", "method", c.Method, "cause", cause, "stack", string(debug.Stack()))

@@ -175,10 +175,10 @@ func (c *call) serveListen(w http.ResponseWriter) {
 		return
 	}
 	meta := map[string]any{mcp.MetaKeySubscriptionID: c.ID}
-	honoured := map[string]any{}
+	honored := map[string]any{}
 	wanted := "nothing"
 	if params.Notifications.ToolsListChanged {
-		honoured["toolsListChanged"] = true
+		honored["toolsListChanged"] = true
 		wanted = mcp.MethodNotificationToolsListChanged
 	}
 	news, deaf := c.server.listen(wanted)
@@ -186,7 +186,7 @@ func (c *call) serveListen(w http.ResponseWriter) {
 	w.Header().Set("X-Accel-Buffering", "no")
 	out := newStream(w)
 	out.message(notification{
-		mcp.JSONRPC_VERSION, mcp.MethodNotificationSubscriptionsAcknowledged, map[string]any{"notifications": honoured, "_meta": meta},
+		mcp.JSONRPC_VERSION, mcp.MethodNotificationSubscriptionsAcknowledged, map[string]any{"notifications": honored, "_meta": meta},
 	})
 	for {
 		select {

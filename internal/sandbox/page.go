@@ -309,11 +309,11 @@ func (s *Server) controlPage(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-// A dataPage is the organisation as the person has it before them.
+// A dataPage is the organization as the person has it before them.
 type dataPage struct {
 	pageHead
 	Text    string
-	Base    string // version of the organisation that Text was made from
+	Base    string // version of the organization that Text was made from
 	Problem string
 	Line    int // where the problem is, from 1; 0 if that is not known
 	Saved   bool
@@ -330,13 +330,13 @@ func (s *Server) showData(w http.ResponseWriter, r *http.Request) {
 	draw(w, http.StatusOK, "data.html", p)
 }
 
-// version identifies what the organisation is at one time.
+// version identifies what the organization is at one time.
 func version(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:8])
 }
 
-// saveData makes the person's text the organisation. If that can't be, they see why, and have their text still.
+// saveData makes the person's text the organization. If that can't be, they see why, and have their text still.
 func (s *Server) saveData(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 3*maxData) // in a form a byte takes up to three
 	if err := r.ParseForm(); err != nil {
@@ -362,7 +362,7 @@ func (s *Server) saveData(w http.ResponseWriter, r *http.Request) {
 	draw(w, status, "data.html", p)
 }
 
-// replace makes text the organisation. Nothing may follow it.
+// replace makes text the organization. Nothing may follow it.
 func (s *Server) replace(text []byte) error {
 	if err := json.Unmarshal(text, new(json.RawMessage)); err != nil {
 		return err

@@ -1,5 +1,5 @@
 // Package sandbox plays the Atlassian Rovo MCP Server on the loopback interface: its endpoints, its authorization servers, its
-// tools over an organisation that it makes up, and the ways in which the real one fails, on demand.
+// tools over an organization that it makes up, and the ways in which the real one fails, on demand.
 //
 // A message visits the files in this order:
 //
@@ -34,11 +34,11 @@ import (
 	"github.com/atlassian-mcp/atlassian-mcp/internal/sandbox/rovo"
 )
 
-// Config says what a [Server] is to be like. The zero value is a server on a free port, whose organisation is kept in memory.
+// Config says what a [Server] is to be like. The zero value is a server on a free port, whose organization is kept in memory.
 type Config struct {
 	Addr   string       // a loopback address and a port, such as 127.0.0.1:7070; "" means a free port
 	Origin string       // what clients call it if something stands before it, such as http://127.0.0.1:8080; "" means its own address
-	Data   string       // the file that keeps the organisation; "" means memory
+	Data   string       // the file that keeps the organization; "" means memory
 	Grants string       // the file that keeps who is signed in; "" means memory
 	User   string       // email, name or first name of whom the consent page takes for granted; "" lets the person choose
 	Faults []string     // those that are on from the start: NAME or NAME=ARG
@@ -106,9 +106,9 @@ func Start(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	if cfg.User != "" {
-		person := s.person(func(p rovo.Person) bool { return isCalled(p, cfg.User) && !p.Service })
-		if person == nil {
-			return nil, &ConfigError{fmt.Sprintf("nobody in the organisation is called %q", cfg.User)}
+		person, err := s.named(cfg.User, func(p rovo.Person) bool { return !p.Service })
+		if err != nil {
+			return nil, &ConfigError{err.Error()}
 		}
 		cfg.User = person.Email
 	}
@@ -143,6 +143,21 @@ func Start(cfg Config) (*Server, error) {
 	}
 	s.served.Go(func() { s.http.Serve(l) }) // returns when closed
 	return s, nil
+}
+
+// named returns whoever somebody means by name, of those who may be meant. The error says who they are.
+func (s *Server) named(name string, may func(rovo.Person) bool) (rovo.Person, error) {
+	var there []string
+	for _, p := range s.org.People() {
+		switch {
+		case !may(p):
+		case isCalled(p, name):
+			return p, nil
+		default:
+			there = append(there, p.Name)
+		}
+	}
+	return rovo.Person{}, fmt.Errorf("nobody in the organization is called %q, there are %s", name, strings.Join(there, ", "))
 }
 
 // isCalled reports whether somebody means p by name.
@@ -195,7 +210,7 @@ func (s *Server) Endpoint(path string) string { return s.origin + path }
 // Issuer returns what lets people in.
 func (s *Server) Issuer() *issuer.Server { return s.issuer }
 
-// Org returns the organisation.
+// Org returns the organization.
 func (s *Server) Org() *rovo.Org { return s.org }
 
 // An endpoint is a way to the tools.

@@ -103,7 +103,7 @@ func TestNotAccepted(t *testing.T) {
 	}
 }
 
-// TestUnlisted registers where the organisation lets nobody go back to.
+// TestUnlisted registers where the organization lets nobody go back to.
 func TestUnlisted(t *testing.T) {
 	w := newWorld(t)
 	in := w.registered("/v2/mcp")

@@ -151,7 +151,7 @@ func checkRedirect(raw string) error {
 	return nil
 }
 
-// listed reports whether Atlassian lets every organisation's people go back to a redirect URI: it allows http on loopback, and the
+// listed reports whether Atlassian lets every organization's people go back to a redirect URI: it allows http on loopback, and the
 // domains of the clients that it supports. Whatever else is registered is refused when the person has agreed.
 func listed(redirect string) bool {
 	u, err := url.Parse(redirect)

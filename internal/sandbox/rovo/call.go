@@ -18,7 +18,7 @@ type invalidError string
 
 func (e invalidError) Error() string { return string(e) }
 
-// Call has the caller use a tool. A tool that fails or panics changes nothing. What a tool has changed is in the organisation's file, if there is one,
+// Call has the caller use a tool. A tool that fails or panics changes nothing. What a tool has changed is in the organization's file, if there is one,
 // when Call returns.
 func (o *Org) Call(c Caller, v View, name string, args json.RawMessage) Outcome {
 	o.mu.Lock()

@@ -15,7 +15,7 @@ type Compass struct {
 	Events        []ActivityEvent `json:"events"`
 }
 
-// A Component is a service, a library or another part of what an organisation builds.
+// A Component is a service, a library or another part of what an organization builds.
 type Component struct {
 	ID          string        `json:"id"` // an ARI
 	Name        string        `json:"name"`
@@ -23,7 +23,7 @@ type Component struct {
 	Description string        `json:"description,omitempty"`
 	Owner       string        `json:"owner,omitempty"` // ID of a Team
 	Lifecycle   string        `json:"lifecycle,omitempty"`
-	Tier        string        `json:"tier,omitempty"` // "1" is what the organisation can't do without, "4" is the other end
+	Tier        string        `json:"tier,omitempty"` // "1" is what the organization can't do without, "4" is the other end
 	Labels      []string      `json:"labels,omitempty"`
 	Links       []CompassLink `json:"links,omitempty"`
 	Values      object        `json:"values,omitempty"` // of custom fields, by the field's ID
@@ -47,7 +47,7 @@ type Relationship struct {
 	To   string `json:"to"`
 }
 
-// A CustomField is something that an organisation wants to know of its components.
+// A CustomField is something that an organization wants to know of its components.
 type CustomField struct {
 	ID          string   `json:"id"` // an ARI
 	Name        string   `json:"name"`

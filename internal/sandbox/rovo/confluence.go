@@ -162,7 +162,7 @@ func (f *Confluence) visible(account string, p *Page) bool {
 // ancestors returns what a page is under, from the top.
 func (f *Confluence) ancestors(p *Page) []*Page {
 	var above []*Page
-	for p.Parent != 0 && len(above) < len(f.Pages) { // whoever edits the organisation's file may make a circle
+	for p.Parent != 0 && len(above) < len(f.Pages) { // whoever edits the organization's file may make a circle
 		if p = f.byID(p.Parent); p == nil {
 			break
 		}

@@ -13,7 +13,7 @@ func TestCQL(t *testing.T) {
 	written := time.Date(2026, time.March, 23, 9, 0, 0, 0, time.UTC) // the page 65601, in the seed
 	age := o.data.Sites[0].Confluence.byID(65601).Created.Sub(written)
 	o.Now = func() time.Time { return seedTime.Add(age + 12*time.Hour) }
-	day := func(d int) string { // of June 2026, as this organisation has it
+	day := func(d int) string { // of June 2026, as this organization has it
 		return time.Date(2026, time.June, d, 0, 0, 0, 0, time.UTC).Add(age).Format(time.DateOnly)
 	}
 	ids := func(account, cql string) string {

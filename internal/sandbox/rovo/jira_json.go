@@ -233,7 +233,7 @@ func (c *call) showWorklog(i *Issue, w *Worklog, format string) object {
 	return o
 }
 
-// mayRead reports whether the person may read something on an issue that is restricted so: project leads and the organisation's admins
+// mayRead reports whether the person may read something on an issue that is restricted so: project leads and the organization's admins
 // are the role Administrators, admins are the group org-admins, and everybody is everything else.
 func (c *call) mayRead(i *Issue, v *Visibility) bool {
 	switch {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// frozen returns the organisation as it was when the seeds were written, at noon of a Monday.
+// frozen returns the organization as it was when the seeds were written, at noon of a Monday.
 func frozen(t *testing.T) *Org {
 	t.Helper()
 	o := &Org{Now: func() time.Time { return seedTime.Add(12 * time.Hour) }}

@@ -22,7 +22,7 @@ import (
 //go:embed seed/*.json
 var seeds embed.FS
 
-// An Org is an organisation. Its methods may be used concurrently.
+// An Org is an organization. Its methods may be used concurrently.
 type Org struct {
 	// Now is the time. Nil means time.Now. It must not be changed while the Org is used.
 	Now func() time.Time
@@ -34,7 +34,7 @@ type Org struct {
 	disk []byte // what was in file when it was last read or written
 }
 
-// data is an organisation as it is written to a file.
+// data is an organization as it is written to a file.
 type data struct {
 	Name   string    `json:"name"`
 	Serial int       `json:"serial"` // the last number given to anything
@@ -50,7 +50,7 @@ type Person struct {
 	Name     string `json:"name"`
 	Title    string `json:"title,omitempty"`
 	TimeZone string `json:"timeZone,omitempty"`
-	Admin    bool   `json:"admin,omitempty"`   // of the organisation
+	Admin    bool   `json:"admin,omitempty"`   // of the organization
 	Service  bool   `json:"service,omitempty"` // a service account, which signs in with a key only
 }
 
@@ -82,7 +82,7 @@ type Audience []string
 // Has reports whether the account belongs to the audience.
 func (a Audience) Has(account string) bool { return len(a) == 0 || slices.Contains(a, account) }
 
-// Open returns the organisation that is kept in file, or a new one that will be kept there. With no file it is kept in memory.
+// Open returns the organization that is kept in file, or a new one that will be kept there. With no file it is kept in memory.
 func Open(file string) (*Org, error) {
 	o := &Org{file: file}
 	if file != "" {
@@ -93,13 +93,13 @@ func Open(file string) (*Org, error) {
 		text, err := os.ReadFile(file)
 		if err == nil {
 			if err := o.data.parse(text); err != nil {
-				return nil, fmt.Errorf("reading the organisation in %q: %v", file, err)
+				return nil, fmt.Errorf("reading the organization in %q: %v", file, err)
 			}
 			o.text, o.disk = o.encode(), text
 			return o, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("reading the organisation: %v", err)
+			return nil, fmt.Errorf("reading the organization: %v", err)
 		}
 	}
 	if err := o.data.seed(time.Now()); err != nil {
@@ -108,10 +108,10 @@ func Open(file string) (*Org, error) {
 	return o, o.save()
 }
 
-// seedTime is when everything in the seeds was written. What a new organisation holds is as many days old as it was then.
+// seedTime is when everything in the seeds was written. What a new organization holds is as many days old as it was then.
 var seedTime = time.Date(2026, time.June, 15, 0, 0, 0, 0, time.UTC)
 
-// seed makes d a new organisation.
+// seed makes d a new organization.
 func (d *data) seed(now time.Time) error {
 	text, err := seeds.ReadFile("seed/org.json")
 	if err != nil {
@@ -148,7 +148,7 @@ func (d *data) seed(now time.Time) error {
 	return nil
 }
 
-// parse reads an organisation. What it doesn't know is an error: it would be lost when the organisation is written again.
+// parse reads an organization. What it doesn't know is an error: it would be lost when the organization is written again.
 func (d *data) parse(text []byte) error {
 	var read data
 	dec := json.NewDecoder(strings.NewReader(string(text)))
@@ -156,7 +156,7 @@ func (d *data) parse(text []byte) error {
 	wrong := new(json.SyntaxError)
 	switch err := dec.Decode(&read); {
 	case errors.Is(err, io.EOF):
-		return errors.New("it is empty, where an organisation is expected (a file that isn't there yet gets a new one)")
+		return errors.New("it is empty, where an organization is expected (a file that isn't there yet gets a new one)")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("it ends in line %d, before all braces, brackets and quotes are closed", 1+bytes.Count(bytes.TrimSpace(text), []byte("\n")))
 	case errors.As(err, &wrong):
@@ -165,13 +165,13 @@ func (d *data) parse(text []byte) error {
 		return err
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return errors.New("there is something after the organisation")
+		return errors.New("there is something after the organization")
 	}
 	if where := nullIn(reflect.ValueOf(read)); where != "" {
 		return fmt.Errorf("%s is null", strings.TrimPrefix(where, "."))
 	}
 	if len(read.Sites) == 0 || len(read.People) == 0 {
-		return errors.New("an organisation has a site and a person at least")
+		return errors.New("an organization has a site and a person at least")
 	}
 	for i, s := range read.Sites {
 		if s.ID == "" || s.URL == "" {
@@ -219,7 +219,7 @@ func nullIn(v reflect.Value) string {
 	return ""
 }
 
-// Data returns the whole organisation as JSON, which Replace takes.
+// Data returns the whole organization as JSON, which Replace takes.
 func (o *Org) Data() []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -227,7 +227,7 @@ func (o *Org) Data() []byte {
 	return layOut(o.encode())
 }
 
-// Replace makes text, which has the form of Data, the organisation. If it can't be read nothing changes.
+// Replace makes text, which has the form of Data, the organization. If it can't be read nothing changes.
 func (o *Org) Replace(text []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -242,7 +242,7 @@ func (o *Org) Replace(text []byte) error {
 	return nil
 }
 
-// People returns everybody in the organisation.
+// People returns everybody in the organization.
 func (o *Org) People() []Person {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -283,7 +283,7 @@ func (o *Org) Sites() []Place {
 	return places
 }
 
-// encode returns the organisation as JSON. It runs at each call, for which it is quick rather than readable.
+// encode returns the organization as JSON. It runs at each call, for which it is quick rather than readable.
 func (o *Org) encode() []byte {
 	text, err := json.Marshal(o.data)
 	if err != nil {
@@ -302,7 +302,7 @@ func layOut(text []byte) []byte {
 	return b.Bytes()
 }
 
-// save writes the organisation to its file, if it has one and anything has changed: next to it first, so that the file is whole at any time.
+// save writes the organization to its file, if it has one and anything has changed: next to it first, so that the file is whole at any time.
 func (o *Org) save() error {
 	text := o.encode()
 	if bytes.Equal(text, o.text) {
@@ -311,7 +311,7 @@ func (o *Org) save() error {
 	if o.file != "" {
 		readable := layOut(text)
 		if err := replaceFile(o.file, readable); err != nil {
-			return fmt.Errorf("writing the organisation: %v", err)
+			return fmt.Errorf("writing the organization: %v", err)
 		}
 		o.disk = readable
 	}
@@ -319,7 +319,7 @@ func (o *Org) save() error {
 	return nil
 }
 
-// restore takes back what has changed since the organisation was saved.
+// restore takes back what has changed since the organization was saved.
 func (o *Org) restore() {
 	if bytes.Equal(o.encode(), o.text) {
 		return
@@ -329,7 +329,7 @@ func (o *Org) restore() {
 	}
 }
 
-// lockFile waits until no other process is between reading the organisation's file and writing it. Where there can be no lock file next to it
+// lockFile waits until no other process is between reading the organization's file and writing it. Where there can be no lock file next to it
 // nobody can write either. The lock file stays: removed, it would be one file to those who have it open and another to those who come.
 func (o *Org) lockFile() (unlock func()) {
 	if o.file == "" {
@@ -373,7 +373,7 @@ func (o *Org) reload() error {
 		err = o.data.parse(text)
 	}
 	if err != nil {
-		return fmt.Errorf("reading the organisation in %q, which was changed: %v", o.file, err)
+		return fmt.Errorf("reading the organization in %q, which was changed: %v", o.file, err)
 	}
 	o.text, o.disk = o.encode(), text
 	return nil

@@ -46,7 +46,7 @@ func TestDataFile(t *testing.T) {
 	addComponent(t, o, "mailer")
 	text := read(t, file)
 	if !bytes.Equal(text, o.Data()) || !bytes.Contains(text, []byte("mailer")) {
-		t.Fatal("the file isn't what the organisation is")
+		t.Fatal("the file isn't what the organization is")
 	}
 
 	again, err := Open(file)
@@ -54,14 +54,14 @@ func TestDataFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !hasComponent(t, again, "mailer") || !bytes.Equal(again.Data(), text) {
-		t.Error("another process has another organisation")
+		t.Error("another process has another organization")
 	}
 	if leftover, _ := filepath.Glob(file + ".*"); leftover != nil {
 		t.Errorf("%q were left", leftover)
 	}
 }
 
-// TestDataFileEdited changes the file while the organisation is in use.
+// TestDataFileEdited changes the file while the organization is in use.
 func TestDataFileEdited(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "acme.json")
 	o, err := Open(file)
@@ -123,7 +123,7 @@ func TestUnwritable(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := o.Call(Caller{Account: ada}, View{}, "createCompassComponent", json.RawMessage(`{"cloudId":"`+acmeID+`","name":"lost","typeId":"SERVICE"}`))
-	if !out.IsError || !strings.Contains(out.Text, "writing the organisation") {
+	if !out.IsError || !strings.Contains(out.Text, "writing the organization") {
 		t.Errorf("outcome: %+v", out)
 	}
 	if hasComponent(t, o, "lost") {
@@ -141,31 +141,31 @@ func TestReplace(t *testing.T) {
 		}
 	}
 	if !hasComponent(t, o, "mailer") {
-		t.Error("a broken organisation has replaced the old one")
+		t.Error("a broken organization has replaced the old one")
 	}
 	if err := o.Replace(before); err != nil {
 		t.Fatal(err)
 	}
 	if hasComponent(t, o, "mailer") {
-		t.Error("the organisation has not been replaced")
+		t.Error("the organization has not been replaced")
 	}
 }
 
-// TestDataFileBroken opens files that are no organisation, as people save them.
+// TestDataFileBroken opens files that are no organization, as people save them.
 func TestDataFileBroken(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                                     "it is empty, where an organisation is expected (a file that isn't there yet gets a new one)",
-		" \n":                                  "it is empty, where an organisation is expected (a file that isn't there yet gets a new one)",
+		"":                                     "it is empty, where an organization is expected (a file that isn't there yet gets a new one)",
+		" \n":                                  "it is empty, where an organization is expected (a file that isn't there yet gets a new one)",
 		"{\n  \"name\": \"Acme\"\n":            "it ends in line 2, before all braces, brackets and quotes are closed",
 		"{\n  \"name\": \"Acme\",\n}\n":        "line 3: invalid character '}' looking for beginning of object key string",
-		"{\n  \"name\": \"Acme\"\n}\n{}\n":     "there is something after the organisation",
+		"{\n  \"name\": \"Acme\"\n}\n{}\n":     "there is something after the organization",
 		"{\n  \"name\": \"Acme\", \"x\": 1\n}": `json: unknown field "x"`,
 	} {
 		file := filepath.Join(t.TempDir(), "acme.json")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		want = fmt.Sprintf("reading the organisation in %q: %s", file, want)
+		want = fmt.Sprintf("reading the organization in %q: %s", file, want)
 		if _, err := Open(file); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}

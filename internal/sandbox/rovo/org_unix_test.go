@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestDataFileLinked changes an organisation whose file is somewhere else, and there for others to read.
+// TestDataFileLinked changes an organization whose file is somewhere else, and there for others to read.
 func TestDataFileLinked(t *testing.T) {
 	dir := t.TempDir()
 	file, link := filepath.Join(dir, "acme.json"), filepath.Join(dir, "link.json")

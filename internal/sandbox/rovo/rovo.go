@@ -1,7 +1,7 @@
-// Package rovo is what the Atlassian Rovo MCP Server offers: an organisation with its sites, its people and what they keep in Jira, Confluence
+// Package rovo is what the Atlassian Rovo MCP Server offers: an organization with its sites, its people and what they keep in Jira, Confluence
 // and Compass, and the tools that read and write it. It knows nothing of HTTP, sessions or sign-in: a [Caller] is somebody who has been let in.
 //
-// org.go keeps the organisation. tool.go says what a tool is, list.go who is shown which, call.go runs one after check.go has judged its
+// org.go keeps the organization. tool.go says what a tool is, list.go who is shown which, call.go runs one after check.go has judged its
 // arguments. Each product has its data, its query language and its tools in files of its own; common.go has what belongs to none. v2.go and
 // v2_execute.go are the tools of September 2026, which are mostly the others under new names.
 package rovo

@@ -91,7 +91,7 @@ func execute(executor string) func(*call) (any, error) {
 	}
 }
 
-// loomVideo finds no video: the organisation has none.
+// loomVideo finds no video: the organization has none.
 func (c *call) loomVideo() (any, error) {
 	var args struct{ VideoID string }
 	if err := c.decode(&args); err != nil {
