@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -61,15 +63,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return exitCode(err)
 }
 
-// newRootCommand returns the whole command line. The bare command is the relay.
-func newRootCommand() *cobra.Command {
+// newBareCommand returns the command line without its commands, which is the relay.
+func newBareCommand() *cobra.Command {
 	root := newRelayCommand()
-	root.AddCommand(newLoginCommand(), newLogoutCommand(), newStatusCommand(), newDoctorCommand(), newToolsCommand(), newCallCommand(), newResourcesCommand(), newPromptsCommand(), newSandboxCommand(), newDemoCommand(), newVersionCommand(), newRenewCommand(), newBrowseCommand(), newShareCommand(), newInstallCommand(), newUninstallCommand(), newCompatTopic())
-	root.SetHelpCommand(newHelpCommand())
 	root.Flags().BoolP("version", "v", false, "print the version")
-	for _, cmd := range append(root.Commands(), root) {
-		cmd.Flags().BoolP("help", "h", false, "show this help")
-	}
+	addHelpFlag(root)
 
 	// Whoever calls run prints the error; the usage text would hide it.
 	root.SilenceErrors = true
@@ -77,6 +75,34 @@ func newRootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	return root
 }
+
+// mayNameCommand reports whether args may name a command or ask for help, which lists the
+// commands. Most processes are relays that an IDE starts with a URL and flags: they have no
+// use for the commands, and would be slower to start and larger with them.
+func mayNameCommand(args []string) bool {
+	return slices.ContainsFunc(args, func(arg string) bool {
+		return arg == "--help" || !strings.HasPrefix(arg, "--") && !strings.ContainsAny(arg, ":/.0123456789")
+	})
+}
+
+// newRootCommand returns the whole command line.
+func newRootCommand() *cobra.Command {
+	root := newBareCommand()
+	root.AddCommand(
+		newLoginCommand(), newLogoutCommand(), newStatusCommand(), newDoctorCommand(),
+		newToolsCommand(), newCallCommand(), newResourcesCommand(), newPromptsCommand(),
+		newSandboxCommand(), newDemoCommand(), newVersionCommand(), newRenewCommand(),
+		newBrowseCommand(), newShareCommand(), newInstallCommand(), newUninstallCommand(),
+		newCompatTopic(),
+	)
+	root.SetHelpCommand(newHelpCommand())
+	for _, cmd := range root.Commands() {
+		addHelpFlag(cmd)
+	}
+	return root
+}
+
+func addHelpFlag(cmd *cobra.Command) { cmd.Flags().BoolP("help", "h", false, "show this help") }
 
 // newHelpCommand replaces cobra's, which shows the help of the bare command for a word that
 // is no command.

@@ -224,3 +224,27 @@ func TestUsageError(t *testing.T) {
 		t.Errorf("standard error %q, want %q", got, want)
 	}
 }
+
+// TestBareCommand checks that the commands are there for whoever may want one, and for no relay that an IDE starts as it usually does.
+func TestBareCommand(t *testing.T) {
+	words := []string{"help", "completion", "__complete", "__completeNoDesc", "-h", "--help", "doctr"}
+	for _, cmd := range newRootCommand().Commands() {
+		words = append(append(words, cmd.Name()), cmd.Aliases...)
+	}
+	for _, word := range words {
+		if args := []string{"--debug", word}; !mayNameCommand(args) {
+			t.Errorf("no commands for %q", args)
+		}
+	}
+	for _, args := range [][]string{
+		nil,
+		{"v1"},
+		{"https://mcp.atlassian.com/v1/mcp"},
+		{"https://mcp.atlassian.com/v1/sse", "3334", "--transport=http-only"},
+		{"--header", "Authorization: Bearer x"},
+	} {
+		if mayNameCommand(args) {
+			t.Errorf("commands for %q", args)
+		}
+	}
+}
