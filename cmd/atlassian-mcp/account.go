@@ -119,9 +119,10 @@ func (f *accountFlags) login(cmd *cobra.Command, args []string) error {
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
 	server := redactURL(a.cfg.Server)
 	if f.apiToken {
-		if err := f.keepToken(cmd, a.cfg); err != nil {
+		if err := f.keepToken(cmd, a.cfg, line); err != nil {
 			return err
 		}
+		line.show("")
 		fmt.Fprintf(out, "API token for %s kept\n", server)
 		return nil
 	}
@@ -173,14 +174,24 @@ func (a *account) showPage(ctx context.Context, line *statusLine, page string) {
 	}
 }
 
-// keepToken asks for an API token and keeps it for cfg.Server.
-func (f *accountFlags) keepToken(cmd *cobra.Command, cfg auth.Config) error {
+// keepToken asks for an API token and keeps it for cfg.Server, unless that refuses it.
+func (f *accountFlags) keepToken(cmd *cobra.Command, cfg auth.Config, line *statusLine) error {
 	if !atlassian.TakesAPIToken(cfg.Server) {
 		return &usageError{what: "API tokens are for https://*.atlassian.com only", advice: "leave out --api-token to sign in to " + cfg.Server.Host}
 	}
 	t, err := readToken(cmd.Context(), cmd)
 	if err != nil {
 		return err
+	}
+	line.show("trying the token at " + cfg.Server.Host)
+	switch err := t.try(cmd.Context(), cfg); {
+	case err == nil:
+	case cmd.Context().Err() != nil:
+		return err
+	case isRefusal(err):
+		return &refusedTokenError{err}
+	default:
+		io.WriteString(cmd.ErrOrStderr(), hintLine("the token could not be tried ("+plain(err.Error())+"): 'atlassian-mcp doctor' tries it"))
 	}
 	data, err := json.Marshal(t)
 	if err != nil {

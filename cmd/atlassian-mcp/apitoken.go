@@ -4,17 +4,21 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/atlassian"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/auth"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/keychain"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/remote"
 )
 
 // This file is about API tokens, by which users and services of Atlassian sign in without a browser: in the environment, or kept
@@ -39,15 +43,49 @@ func (t apiToken) authorization() string {
 	return req.Header.Get("Authorization")
 }
 
-// check returns an error if a header can't carry t.
-func (t apiToken) check() error {
-	for _, c := range t.Email + t.Token {
-		if c <= ' ' || c > '~' {
-			return errors.New("it has a space, a control character or a letter outside ASCII in it")
+// check returns a *usageError if t, whose token is from there, can't be one that a header carries.
+func (t apiToken) check(from string) error {
+	isOdd := func(c rune) bool { return c <= ' ' || c > '~' }
+	switch {
+	case t.Email != "" && (!strings.Contains(t.Email, "@") || strings.ContainsFunc(t.Email, isOdd)):
+		return &usageError{
+			what:   fmt.Sprintf("%q is no email address", t.Email),
+			advice: "give that of your Atlassian account, on the terminal or in " + emailEnv + ", and none with the token of a service account",
 		}
+	case strings.ContainsFunc(t.Token, isOdd):
+		return &usageError{what: from + ": it has a space, a control character or a letter outside ASCII in it", advice: "copy it again, without line breaks"}
 	}
 	return nil
 }
+
+// try opens a session with cfg.Server as whoever t is.
+func (t apiToken) try(ctx context.Context, cfg auth.Config) error {
+	cfg.Authorization = t.authorization()
+	client := auth.New(cfg)
+	defer client.Close()
+	c, err := dial(ctx, remote.Config{
+		URL: cfg.Server, UserAgent: cfg.UserAgent, Do: withoutURL(client.Do), HandshakeTimeout: 20 * time.Second, Log: cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	return c.conn.Close()
+}
+
+// isRefusal reports whether err is a server's answer to somebody whom it does not let in, and not that of something in front of it.
+func isRefusal(err error) bool {
+	if _, ok := errors.AsType[*auth.StaticError](err); ok {
+		return true
+	}
+	status, ok := errors.AsType[*remote.StatusError](err)
+	return ok && (status.Status == http.StatusUnauthorized || status.Status == http.StatusForbidden) && !isHTML(status.ContentType)
+}
+
+// A refusedTokenError says why an API token is not kept.
+type refusedTokenError struct{ err error }
+
+func (e *refusedTokenError) Error() string { return "the API token is not kept: " + e.err.Error() }
+func (e *refusedTokenError) Unwrap() error { return e.err }
 
 // environmentToken returns the header that carries the API token in the environment, "" if there is none or it is not for server.
 func environmentToken(server *url.URL, say func(string)) (string, error) {
@@ -59,10 +97,7 @@ func environmentToken(server *url.URL, say func(string)) (string, error) {
 		say(apiTokenEnv + " is ignored: it is for https://*.atlassian.com only, and this server is " + server.Host)
 		return "", nil
 	}
-	if err := t.check(); err != nil {
-		return "", &usageError{what: apiTokenEnv + ": " + err.Error(), advice: "copy it again, without line breaks"}
-	}
-	return t.authorization(), nil
+	return t.authorization(), t.check(apiTokenEnv)
 }
 
 const tokenPrefix = "api-token "
@@ -116,6 +151,9 @@ func readToken(ctx context.Context, cmd *cobra.Command) (t apiToken, err error) 
 		w := cmd.ErrOrStderr()
 		if t.Email == "" {
 			t.Email, err = ask(ctx, in, w, "Email address of your Atlassian account (empty for a service account): ", nil)
+			if err == nil {
+				err = t.check("")
+			}
 			if err != nil {
 				return t, err
 			}
@@ -133,8 +171,5 @@ func readToken(ctx context.Context, cmd *cobra.Command) (t apiToken, err error) 
 	if t.Token == "" {
 		return t, &usageError{what: "there is no API token", advice: "make one at https://id.atlassian.com/manage-profile/security/api-tokens and give it on standard input"}
 	}
-	if err := t.check(); err != nil {
-		return t, &usageError{what: "API token: " + err.Error(), advice: "copy it again, without line breaks"}
-	}
-	return t, nil
+	return t, t.check("API token")
 }

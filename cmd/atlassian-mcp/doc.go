@@ -10,9 +10,9 @@ Usage:
 	atlassian-mcp status [URL] [--all] [--json] [flags]
 	atlassian-mcp doctor [URL] [--json] [--explain MESSAGE] [flags]
 	atlassian-mcp tools [URL] [--json] [flags]
-	atlassian-mcp call TOOL [NAME=VALUE]... [--json OBJECT] [--result] [--server URL] [flags]
-	atlassian-mcp resources [URI] [--json] [--server URL] [flags]
-	atlassian-mcp prompts [URL] [--json] [flags]
+	atlassian-mcp call [URL] TOOL [NAME=VALUE]... [--json OBJECT] [--result] [flags]
+	atlassian-mcp resources [URL] [URI] [--json] [flags]
+	atlassian-mcp prompts [URL] [PROMPT [NAME=VALUE]...] [--json] [flags]
 	atlassian-mcp install [CLIENT...] [flags] [-- URL and flags of the relay]
 	atlassian-mcp uninstall [CLIENT...] [flags]
 	atlassian-mcp sandbox [--port PORT] [--user NAME] [--data FILE] [--fault FAULT]... [--debug]
@@ -135,9 +135,11 @@ NAME=@FILE is what is in the file. What the tool doesn't know, or can't do witho
 error before it is called. With --json, which may be "-" for standard input, the arguments
 are one JSON object as it is. The text of the result goes to standard output, with --result
 the whole of it as JSON. A tool that fails is an error. Resources and prompts list what else
-the server has; resources with a URI writes that resource.
+the server has; resources with a URI writes that resource, and prompts with the name of one,
+and its arguments as NAME=VALUE, what a model would be told.
 
-These commands take the flags of the relay, --allow-tool and --ignore-tool too, and open no
+The server is what --server says, or else a first argument that is a URL of http or https or
+one of v1, authv2 and v2. These commands take the flags of the relay, --allow-tool and --ignore-tool too, and open no
 browser: who is not signed in is told to run login. Ctrl-C cancels a call at the server. On
 a terminal, tables are cut to its width, nothing from the server moves the cursor, and the
 last line says what is waited for. Shells complete the names of tools and of their arguments,
@@ -303,7 +305,7 @@ Of the relay and login:
 Of single commands:
 
 	login --api-token
-		Keep an API token instead of signing in.
+		Keep an API token instead of signing in, unless the server refuses it.
 	login --import-mcp-remote
 		Take over the sign-in of mcp-remote.
 	logout --all, status --all

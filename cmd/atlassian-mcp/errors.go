@@ -46,7 +46,9 @@ func exitCode(err error) int {
 	if _, ok := errors.AsType[*usageError](err); ok {
 		return exitUsage
 	}
-	if _, ok := errors.AsType[*auth.SignInError](err); ok || errors.Is(err, auth.ErrDenied) || errors.Is(err, errSignedOut) {
+	_, needed := errors.AsType[*auth.SignInError](err)
+	_, refused := errors.AsType[*refusedTokenError](err)
+	if needed || refused || errors.Is(err, auth.ErrDenied) || errors.Is(err, errSignedOut) {
 		return exitSignIn
 	}
 	return exitFailure

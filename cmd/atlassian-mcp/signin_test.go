@@ -34,9 +34,9 @@ func TestAPITokenAuthorization(t *testing.T) {
 			t.Errorf("%+v: %q, want %q", tt.token, got, tt.want)
 		}
 	}
-	for _, bad := range []apiToken{{Token: "two words"}, {Token: "x\r\nHost: y"}, {Token: "ü"}, {Email: "me @example.com", Token: "x"}} {
-		if bad.check() == nil {
-			t.Errorf("%q passes for a token", bad)
+	for _, bad := range []apiToken{{Token: "two words"}, {Token: "x\r\nHost: y"}, {Token: "ü"}, {Email: "me @example.com", Token: "x"}, {Email: "me", Token: "x"}} {
+		if err := bad.check("x"); exitCode(err) != exitUsage {
+			t.Errorf("%q passes for a token: %v", bad, err)
 		}
 	}
 }
