@@ -87,11 +87,13 @@ func (f *relayFlags) positional(args []string) ([]string, error) {
 	if len(args) == 1 && isPort(args[0]) {
 		return nil, &usageError{what: fmt.Sprintf("%s is a port, and there is no URL before it", args[0]), advice: "write the URL first, or v1"}
 	}
-	if len(args) != 2 || !isPort(args[1]) {
+	if len(args) < 2 || !isPort(args[1]) {
 		return args, nil
 	}
 	port, err := strconv.Atoi(args[1])
 	switch {
+	case len(args) > 2:
+		return nil, &usageError{what: fmt.Sprintf("unexpected argument %q", plain(args[2])), advice: "there is one URL at most, and one port after it"}
 	case err != nil || port > 65535:
 		return nil, &usageError{what: fmt.Sprintf("%s is not a port", args[1]), advice: "a port is a number from 1 to 65535"}
 	case f.callbackPort != 0 && f.callbackPort != port:

@@ -27,6 +27,7 @@ type wireServer struct {
 	open bool // nobody has to sign in
 
 	mu    sync.Mutex // guards the rest
+	first string     // request, such as "POST /mcp"
 	seen  map[string]*wireRequest
 	count map[string]int
 }
@@ -74,6 +75,13 @@ func (s *wireServer) counted(kind string) int {
 	return s.count[kind]
 }
 
+// asked returns the first request.
+func (s *wireServer) asked() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.first
+}
+
 func (s *wireServer) serve(w http.ResponseWriter, r *http.Request) {
 	got := &wireRequest{method: r.Method, header: r.Header}
 	kind := strings.TrimPrefix(r.URL.Path, "/")
@@ -93,6 +101,9 @@ func (s *wireServer) serve(w http.ResponseWriter, r *http.Request) {
 		kind = r.Method
 	}
 	s.mu.Lock()
+	if s.first == "" {
+		s.first = r.Method + " " + r.URL.Path
+	}
 	s.seen[kind] = got
 	s.count[kind]++
 	s.mu.Unlock()
