@@ -278,7 +278,7 @@ func testAPITokenByLogin(t *testing.T, w *world) {
 	s.wantResult(id)
 	s.mustCall()
 	s.end()
-	w.want("tab=1", "code=0", "ok initialize=1", "ok tools/call=2")
+	w.want("tab=1", "code=0", "ok initialize=2", "ok tools/call=2") // login has tried the token
 	w.wantClosed(w.callback(page))
 }
 
