@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -15,8 +16,6 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/spf13/cobra"
-
-	"github.com/atlassian-mcp/atlassian-mcp/internal/atlassian"
 )
 
 // callFlags are the flags of call.
@@ -99,7 +98,14 @@ func (f *callFlags) call(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	return f.write(cmd.OutOrStdout(), c.url, raw)
+	err = f.write(cmd.OutOrStdout(), raw, c.explain)
+	if refused, ok := errors.AsType[*refusedError](err); ok && refused.refusal.Stale && c.renew != nil {
+		line.show("renewing the sign-in")
+		if c.renew(cmd.Context()) == nil {
+			refused.refusal.Advice = "The sign-in has been renewed now: call the tool again."
+		}
+	}
+	return err
 }
 
 // A toolResult is the result of a tool, as far as people can read it.
@@ -121,11 +127,11 @@ type contentBlock struct {
 	} `json:"resource"`
 }
 
-// write writes the result of a tool of the server at url.
-func (f *callFlags) write(out io.Writer, url string, raw json.RawMessage) error {
+// write writes the result of a tool.
+func (f *callFlags) write(out io.Writer, raw json.RawMessage, explain explainer) error {
 	var result toolResult
 	if err := json.Unmarshal(raw, &result); err != nil && !f.result {
-		return fmt.Errorf("the tool's result can't be read: %v; --result writes it as it is", err)
+		return &advisedError{fmt.Errorf("the tool's result can't be read: %v", err), "--result writes it as it came"}
 	}
 	text := result.text()
 	if f.result {
@@ -135,7 +141,7 @@ func (f *callFlags) write(out io.Writer, url string, raw json.RawMessage) error 
 	}
 	if result.IsError {
 		err := fmt.Errorf("the tool has failed: %s", toolMessage(text))
-		if r, ok := atlassian.Explain(url, 0, text); ok {
+		if r, ok := explain(0, text); ok {
 			return &refusedError{err, r}
 		}
 		return err

@@ -212,6 +212,26 @@ func TestCallSandbox(t *testing.T) {
 	}
 }
 
+// TestCallStale calls a tool whose session is older than what it stands for at Atlassian: the next call works, without a new sign-in.
+func TestCallStale(t *testing.T) {
+	s, u := startSandbox(t), newShell(t)
+	address := s.Endpoint("/v1/mcp")
+	u.signIn(address, issuer.Choice{})
+	if err := s.SetFault("upstream-401", ""); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr, status := u.run("call", address, "atlassianUserInfo")
+	if want := "atlassian-mcp: hint: the sign-in has been renewed now: call the tool again\n"; status != exitFailure || !strings.HasSuffix(stderr, want) || strings.Count(stderr, "\n") != 2 {
+		t.Errorf("status %d, %q, want %q", status, stderr, want)
+	}
+	if stdout, stderr, status := u.run("call", address, "atlassianUserInfo"); status != exitOK || stderr != "" {
+		t.Errorf("the second time: status %d, %q, %q", status, stdout, stderr)
+	}
+	if got := s.Counts().Issuer; got.Consents != 1 {
+		t.Errorf("counts %+v", got)
+	}
+}
+
 // TestComplete presses the tab key.
 func TestComplete(t *testing.T) {
 	s, u := startSandbox(t), newShell(t)

@@ -22,17 +22,17 @@ import (
 
 // An mcpClient is this program as an MCP client, for the commands that ask the server something themselves. It does one thing after the other.
 type mcpClient struct {
-	conn   remote.Conn
-	url    string // of the server
-	modern bool   // the server knows no sessions: each request says who it comes from (MCP 2026-07-28)
-	server mcp.InitializeResult
-	policy *policy.Tools // what the user's flags permit; nil permits all
-	site   *policy.Site  // where tools may work; nil means anywhere
-	locate func(context.Context) (string, error)
-	renew  func(context.Context) error        // gets a new token; nil if there is none to get
-	told   func(method string, params []byte) // of notifications; nil means nobody
-	calls  int
-	failed sync.Map // error by jsonrpc.ID, of the requests that the server gave no answer to
+	conn    remote.Conn
+	explain explainer // for whoever is signed in
+	modern  bool      // the server knows no sessions: each request says who it comes from (MCP 2026-07-28)
+	server  mcp.InitializeResult
+	policy  *policy.Tools // what the user's flags permit; nil permits all
+	site    *policy.Site  // where tools may work; nil means anywhere
+	locate  func(context.Context) (string, error)
+	renew   func(context.Context) error        // gets a new token; nil if there is none to get
+	told    func(method string, params []byte) // of notifications; nil means nobody
+	calls   int
+	failed  sync.Map // error by jsonrpc.ID, of the requests that the server gave no answer to
 }
 
 // openClient opens a session with the server that the flags and args name, and shows on line what it waits for. It opens no browser: who is not
@@ -49,6 +49,7 @@ func (f *relayFlags) openClient(cmd *cobra.Command, args []string, line *statusL
 	}
 	line.show("connecting to " + cfg.Remote.URL.Host)
 	if c, err = dial(cmd.Context(), cfg.Remote); err == nil {
+		c.explain = user.explain
 		c.policy, c.site, c.locate, c.renew = cfg.Tools, cfg.Site, cfg.Locate, cfg.Remote.Renew
 	}
 	return c, func() {
@@ -64,7 +65,9 @@ func (f *relayFlags) openClient(cmd *cobra.Command, args []string, line *statusL
 // dial opens a session (MCP 2025-11-25, "Lifecycle"), or finds a server that knows none (MCP 2026-07-28, "Discovery"). Its errors have the
 // advice that there is on a refusal of Atlassian's.
 func dial(ctx context.Context, cfg remote.Config) (*mcpClient, error) {
-	c := &mcpClient{url: cfg.URL.String()}
+	c := &mcpClient{explain: func(status int, text string) (atlassian.Refusal, bool) {
+		return atlassian.Explain(cfg.URL.String(), status, text)
+	}}
 	cfg.Waiting = nil // nobody is asked to sign in
 	cfg.Stale = nil   // the session ends before a new one could help
 	cfg.Hint = nil    // a person gets it on a line of its own
@@ -131,7 +134,7 @@ func (c *mcpClient) openError(err error) error {
 // explained returns err, with advice if it is a refusal of Atlassian's.
 func (c *mcpClient) explained(err error) error {
 	if status, ok := errors.AsType[*remote.StatusError](err); ok {
-		if r, ok := atlassian.Explain(c.url, status.Status, status.Body); ok {
+		if r, ok := c.explain(status.Status, status.Body); ok {
 			return &refusedError{err, r}
 		}
 	}
@@ -311,7 +314,7 @@ func (c *mcpClient) answerError(m jsonrpc.Message) error {
 	if !ok {
 		return err
 	}
-	if r, ok := atlassian.Explain(c.url, answered.status, answered.message+" "+answered.text); ok {
+	if r, ok := c.explain(answered.status, answered.message+" "+answered.text); ok {
 		return &refusedError{err, r}
 	}
 	return err

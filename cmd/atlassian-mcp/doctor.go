@@ -73,6 +73,7 @@ type diagnosis struct {
 	account   *account
 	remote    remote.Config
 	signIn    auth.Config
+	explain   explainer
 	given     string   // who the user is, if that has been said instead of signing in: where; "" otherwise
 	trouble   []string // the last of each log, as it was before the checks
 	logs      int      // that there are

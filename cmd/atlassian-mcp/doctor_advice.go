@@ -35,10 +35,7 @@ func said(words string) []string { return []string{"it said: " + words} }
 
 // advice is what to do about r here.
 func (d *diagnosis) advice(r atlassian.Refusal) string {
-	switch {
-	case r.Stale && d.given != "":
-		return createToken
-	case r.Stale:
+	if r.Stale && d.given == "" {
 		return "a relay renews it by itself when a tool is called; if that does not help, " + d.login()
 	}
 	return strings.NewReplacer("'atlassian-mcp login'", d.command("login"), "'atlassian-mcp logout'", d.command("logout")).Replace(clause(r.Advice))

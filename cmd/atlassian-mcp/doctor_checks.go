@@ -45,7 +45,7 @@ func (f *doctorFlags) diagnosis(cmd *cobra.Command, args []string, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
-	d := &diagnosis{server: server, site: f.site.name, locate: cfg.Locate, remote: cfg.Remote, signIn: user.cfg, survey: new(auth.Survey)}
+	d := &diagnosis{server: server, site: f.site.name, locate: cfg.Locate, remote: cfg.Remote, signIn: user.cfg, explain: user.explain, survey: new(auth.Survey)}
 	d.account = &account{cfg: user.cfg, client: auth.New(user.cfg), close: user.Close}
 	d.others, d.otherErr = user.cfg.Store.Others()
 	d.readLogs(f.logFile)
@@ -179,7 +179,7 @@ func (d *diagnosis) signedIn(ctx context.Context) finding {
 	}
 	d.signedOut = true
 	found.Mark, found.Text, found.Advice = markFailed, "nobody is signed in", d.login()
-	if r, ok := atlassian.Explain(d.server.url.String(), 0, s.LastFailure); ok {
+	if r, ok := d.explain(0, s.LastFailure); ok {
 		found = d.refused(r, s.LastFailure)
 	} else if s.LastFailure != "" || s.Pending != "" {
 		found.Text = strings.TrimSuffix("nobody is signed in; "+s.LastFailure, "; ")
@@ -238,6 +238,7 @@ func (d *diagnosis) session(ctx context.Context) finding {
 		}
 		return d.failure(err)
 	}
+	c.explain = d.explain
 	d.client = c
 	return finding{Mark: markFine, Text: fmt.Sprintf("%s %s, protocol %s, after %d ms",
 		c.server.ServerInfo.Name, c.server.ServerInfo.Version, c.server.ProtocolVersion, time.Since(began).Milliseconds())}
@@ -292,7 +293,7 @@ func (d *diagnosis) access(ctx context.Context) finding {
 	}
 	text := result.text()
 	if result.IsError {
-		if r, ok := atlassian.Explain(d.server.url.String(), 0, text); ok {
+		if r, ok := d.explain(0, text); ok {
 			return d.refused(r, toolMessage(text))
 		}
 		return d.failure(fmt.Errorf("the tool %s has failed: %s", tool, toolMessage(text)))

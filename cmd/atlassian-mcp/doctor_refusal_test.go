@@ -34,7 +34,7 @@ func TestDoctorRefusals(t *testing.T) {
 	}{
 		"address":          {answers: tool("You don’t have permission to connect from this IP address. Please ask your admin for access."), check: "access", refusal: "ip-refused", advice: []string{"VPN", "admin.atlassian.com, Security, IP allowlists"}},
 		"unauthorized":     {answers: tool(unavailable), check: "access", refusal: "sign-in-expired", advice: []string{"a relay renews it by itself", "run 'atlassian-mcp login http://"}},
-		"token expired":    {answers: tool(unavailable), as: token, check: "access", refusal: "sign-in-expired", advice: []string{"create an API token", tokenPage}},
+		"token expired":    {answers: tool(unavailable), as: token, check: "access", refusal: "sign-in-expired", advice: []string{"create a new API token", tokenPage}},
 		"filter":           {answers: tool(`{"error":true,"message":"accessibleResources.filter is not a function"}`), check: "access", refusal: "sign-in-expired", advice: []string{"run 'atlassian-mcp login http://"}},
 		"tenant info":      {answers: tool(tenantInfo), check: "access", refusal: "unknown-cloud-id", advice: []string{"getAccessibleAtlassianResources"}},
 		"cloudId":          {answers: fails("tools/call", noCloudID), check: "access", refusal: "missing-cloud-id", advice: []string{"pass cloudId"}},
