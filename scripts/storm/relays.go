@@ -224,7 +224,8 @@ func (r *relay) await(req *request) *frame {
 	return nil
 }
 
-// abandon has nobody wait any more for what the relay, which the host has ended, can't answer.
+// abandon has nobody wait any more for what the relay, which the host has ended, can't answer. What it should have answered before is not
+// excused.
 func (r *relay) abandon() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -232,7 +233,7 @@ func (r *relay) abandon() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, req := range r.pending {
-		req.abandoned = true
+		req.abandoned = time.Since(req.sent) < answerLimit
 	}
 }
 

@@ -154,6 +154,17 @@ func TestHear(t *testing.T) {
 	}
 }
 
+// TestAbandon has the host end a relay. That excuses what was in flight then, not what nobody waits for any more.
+func TestAbandon(t *testing.T) {
+	s := newTestStorm()
+	late, young := &request{sent: time.Now().Add(-answerLimit)}, &request{sent: time.Now()}
+	r := &relay{s: s, pending: map[string]*request{"1": late, "2": young}}
+	r.abandon()
+	if late.abandoned || !young.abandoned {
+		t.Errorf("abandoned: %v in flight, %v given up", young.abandoned, late.abandoned)
+	}
+}
+
 // TestLockWaits shows what relays do while the locks are held to the one who looks.
 func TestLockWaits(t *testing.T) {
 	for _, test := range []struct {
