@@ -100,6 +100,10 @@ func (d *diagnosis) metadata(ctx context.Context) finding {
 		found.Mark = markWarned
 		found.Text += "; the server calls itself " + s.Named + ", which is a known fault of Atlassian's and is let pass"
 	}
+	if s.Guessed {
+		found.Mark, found.Text = markWarned, "there is no OAuth metadata; a sign-in is tried at "+s.AuthorizeAt+", where servers of 2025-03-26 have it"
+		found.Advice = "if that does not work: " + keyHint(d.server.url)
+	}
 	return found
 }
 
@@ -183,18 +187,18 @@ func (d *diagnosis) signedIn(ctx context.Context) finding {
 		found = d.refused(r, s.LastFailure)
 	} else if s.LastFailure != "" || s.Pending != "" {
 		found.Text = strings.TrimSuffix("nobody is signed in; "+s.LastFailure, "; ")
-		found.Details = append(found.Details, d.pageRefusals()...)
-		found.Advice += `; what else the page in the browser said is explained by 'atlassian-mcp doctor --explain "…"'`
+		found.Details = append(found.Details, pageRefusals()...)
+		found.Advice += `; 'atlassian-mcp doctor --explain "…"' knows more of what such pages say`
 	}
 	found.Details = append(found.Details, d.elsewhere(ctx, s.Status)...)
 	return found
 }
 
 // pageRefusals returns what may have kept the person from signing in that only they have seen, each with who has to do what.
-func (d *diagnosis) pageRefusals() []string {
-	var lines []string
+func pageRefusals() []string {
+	lines := []string{"if the page in the browser said"}
 	for _, r := range atlassian.PageRefusals() {
-		lines = append(lines, fmt.Sprintf(`if the page in the browser said "%s": %s`, strings.Join(r.Quotes(), `" or "`), d.advice(r)))
+		lines = append(lines, fmt.Sprintf(`"%s": %s`, strings.Join(r.Quotes(), `" or "`), clause(r.Advice)))
 	}
 	return lines
 }
