@@ -3,23 +3,32 @@ package main
 import (
 	"encoding/base64"
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/atlassian-mcp/atlassian-mcp/internal/atlassian"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/ide"
 )
 
-// TestReadmeLinks checks the links that set up a client: each has an entry for a local server in it, the same as in the text.
-func TestReadmeLinks(t *testing.T) {
+// readReadme returns README.md.
+func readReadme(t *testing.T) string {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	links := regexp.MustCompile(`https://[^)\s]+/(?:install-mcp|mcp/install)\?[^)\s]+`).FindAllString(string(text), -1)
+	return string(text)
+}
+
+// TestReadmeLinks checks the links that set up a client: each has an entry for a local server in it, the same as in the text.
+func TestReadmeLinks(t *testing.T) {
+	links := regexp.MustCompile(`https://[^)\s]+/(?:install-mcp|mcp/install)\?[^)\s]+`).FindAllString(readReadme(t), -1)
 	if len(links) != 3 {
 		t.Fatalf("%d links, not 3: %q", len(links), links)
 	}
@@ -43,18 +52,105 @@ func TestReadmeLinks(t *testing.T) {
 
 // TestReadmeClients checks that README says how to set up each client that install knows.
 func TestReadmeClients(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	named := regexp.MustCompile(`[a-z-]+`)
 	var names []string
-	for _, line := range regexp.MustCompile("(?m)^atlassian-mcp install .*$").FindAllString(string(text), -1) {
+	for _, line := range regexp.MustCompile("(?m)^atlassian-mcp install .*$").FindAllString(readReadme(t), -1) {
 		names = append(names, named.FindAllString(line, -1)...)
 	}
 	for _, c := range ide.Clients() {
 		if !slices.Contains(names, c.Name) {
 			t.Errorf("README does not say how to set up %s", c.Name)
 		}
+	}
+}
+
+// TestReadmeCommands checks that the program knows every command, flag and number of arguments that README has, in blocks and in the text.
+func TestReadmeCommands(t *testing.T) {
+	readme := readReadme(t)
+	lines := regexp.MustCompile("(?m)^atlassian-mcp .*$").FindAllString(readme, -1)
+	for _, span := range regexp.MustCompile("`(atlassian-mcp\\s[^`]+)`").FindAllStringSubmatch(readme, -1) {
+		lines = append(lines, span[1])
+	}
+	if len(lines) < 40 {
+		t.Fatalf("only %d commands: %q", len(lines), lines)
+	}
+	word := regexp.MustCompile(`'[^']*'|"[^"]*"|[^\s'"]+`)
+	for _, line := range lines {
+		command, _, _ := strings.Cut(line, " #")
+		command, _, _ = strings.Cut(command, " <") // is the shell's
+		var args []string
+		for _, w := range word.FindAllString(command, -1)[1:] {
+			if strings.HasSuffix(w, "=") || len(args) == 0 || !strings.HasSuffix(args[len(args)-1], "=") {
+				args = append(args, w)
+			} else {
+				args[len(args)-1] += w // NAME='what is quoted'
+			}
+		}
+		root := newRootCommand()
+		root.InitDefaultHelpCmd()
+		root.InitDefaultCompletionCmd()
+		cmd, rest, err := root.Find(args)
+		if err == nil {
+			err = cmd.ParseFlags(rest)
+		}
+		if err == nil && cmd != root && cmd.Name() != "help" {
+			err = cmd.ValidateArgs(cmd.Flags().Args())
+		}
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+		// What follows -- is for the relay.
+		if at := slices.Index(args, "--"); at >= 0 {
+			if err := newRootCommand().ParseFlags(args[at+1:]); err != nil {
+				t.Errorf("%s: %v", line, err)
+			}
+		}
+		if cmd.Flags().Changed("help") {
+			t.Errorf("%s: only shows help", line)
+		}
+	}
+}
+
+// TestReadmeSymptoms checks that what README quotes as a symptom is said by this program, by Atlassian as far as we know, or by these others.
+func TestReadmeSymptoms(t *testing.T) {
+	others := []string{"command not found", "ENOENT", "spawn", "unknown flag"} // of clients, and of cobra
+	var said strings.Builder
+	for _, pattern := range []string{"*.go", "../../internal/auth/*.go", "../../internal/keychain/*.go", "../../internal/remote/*.go", "../../internal/relay/*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%d files %s, %v", len(files), pattern, err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") || file == "doc.go" {
+				continue
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			said.Write(text)
+		}
+	}
+	_, table, _ := strings.Cut(readReadme(t), "| Symptom |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	quoted := regexp.MustCompile(`(?m)"([^"|]{6,})"`)
+	symptoms := 0
+	for row := range strings.Lines(table) {
+		cells := strings.Split(row, "|")
+		if len(cells) < 3 {
+			continue
+		}
+		for _, q := range quoted.FindAllStringSubmatch(cells[1], -1) {
+			symptoms++
+			_, atlassians := atlassian.Explain("https://mcp.atlassian.com/v1/mcp", http.StatusForbidden, q[1])
+			parts := strings.Split(q[1], "...")
+			ours := !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(said.String(), strings.TrimSpace(part)) })
+			if !slices.Contains(others, q[1]) && !atlassians && !ours {
+				t.Errorf("nobody says %q", q[1])
+			}
+		}
+	}
+	if symptoms < 30 {
+		t.Errorf("only %d symptoms", symptoms)
 	}
 }
