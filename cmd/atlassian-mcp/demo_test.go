@@ -43,6 +43,7 @@ func TestDemoFaults(t *testing.T) {
 		{"admin-must-authorize", "FAIL .*Your site admin must authorize this app", "again, after"},
 		{"api-token-disabled", "FAIL .*permission to connect via API token", "open bugs"},
 		{"unscoped-token", "FAIL .*only these are listed: atlassianUserInfo, getAccessibleAtlassianResources", "who am I"},
+		{"read-only", `FAIL .*The permission group write_jira is off(.*\n)*9 of 15 steps worked`, ""},
 		{"ip-refused", `FAIL .*permission to connect from this IP address(.*\n)*2 of 15 steps worked(.*\n)*.* 0 carried out by the server`, "open bugs"},
 		{"upstream-401", `FAIL .*Authentication failed: .*Unauthorized(.*\n)*` + all, "sessions opened: 1,"},
 		{"upstream-401=1", `FAIL .*Authentication failed: .*Unauthorized(.*\n)*` + all, ""},

@@ -56,10 +56,7 @@ func (c *call) callTool() (any, *rpcError) {
 			outcome.IsError = true
 			noted.Status = "refused"
 		} else {
-			view := c.peer.view
-			view.FiveNodes = func() bool { return c.server.faults.strikes("five-nodes") }
-			view.HugePage = func() int { return c.server.faults.number("huge-page") << 20 }
-			outcome = c.server.org.Call(c.peer.caller(), view, params.Name, arguments(c.Params))
+			outcome = c.server.org.Call(c.peer.caller(), c.view(), params.Name, arguments(c.Params))
 			noted.Status = "ok"
 			switch {
 			case outcome.Invalid != "":
@@ -85,6 +82,15 @@ func (c *call) callTool() (any, *rpcError) {
 		result.Structured = encode(result.Content)
 	}
 	return result, nil
+}
+
+// view returns what the peer gets to see while things go wrong.
+func (c *call) view() rovo.View {
+	v, f := c.peer.view, &c.server.faults
+	v.ReadOnly = func() bool { return f.strikes("read-only") }
+	v.FiveNodes = func() bool { return f.strikes("five-nodes") }
+	v.HugePage = func() int { return f.number("huge-page") << 20 }
+	return v
 }
 
 // note begins the note of a call.

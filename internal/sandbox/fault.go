@@ -82,6 +82,7 @@ var faultKinds = []faultKind{
 	{Fault: Fault{"admin-must-authorize", "", "the consent page says that the site admin must authorize this app first"}},
 	{Fault: Fault{"api-token-disabled", "", "tools tell those with an API token that they have no permission to connect by one"}},
 	{Fault: Fault{"unscoped-token", "", "API tokens are classic ones without scopes: they sign in, and list hardly any tools"}},
+	{Fault: Fault{"read-only", "", "the administrator allows no writing: tools that write are not listed, and refuse"}},
 	{Fault: Fault{"ip-refused", "", "tools say that the address is not on the organization's IP allowlist"}},
 	{Fault: Fault{"upstream-401", "[N]", "tools say Unauthorized in sessions older than the last token; with N, in the next N calls"}, min: 1, max: 1e6},
 	{Fault: Fault{"trouble", "[N]", "tools say that there is trouble completing this action, always or in the next N calls"}, min: 1, max: 1e6},
@@ -303,7 +304,7 @@ func (s *Server) ClearFault(name string) error {
 func (s *Server) faultChanged(name string) {
 	_, on := s.faults.arg(name)
 	s.log.Info("fault", "name", name, "on", on)
-	if name == "unscoped-token" {
+	if name == "unscoped-token" || name == "read-only" {
 		s.notifyToolsChanged()
 	}
 }

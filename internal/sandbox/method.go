@@ -175,7 +175,7 @@ func (c *call) listTools() (any, *rpcError) {
 	if len(c.Params) > 0 && json.Unmarshal(c.Params, &params) != nil {
 		return nil, invalid("Invalid request parameters")
 	}
-	tools := c.server.org.Tools(c.peer.caller(), c.peer.view)
+	tools := c.server.org.Tools(c.peer.caller(), c.view())
 	start := 0
 	if params.Cursor != nil {
 		var ok bool

@@ -54,6 +54,7 @@ func TestStruck(t *testing.T) {
 		"admin-must-authorize": {"", look, refuse},
 		"api-token-disabled":   {"", post(list), post(whoAmI)},
 		"unscoped-token":       {"", let, post(list)},
+		"read-only":            {"", post(whoAmI), post(list)},
 		"ip-refused":           {"", post(list), post(whoAmI)},
 		"upstream-401":         {"", post(list), post(whoAmI)},
 		"trouble":              {"1", post(list), post(whoAmI)},

@@ -36,7 +36,9 @@ func (o *Org) Call(c Caller, v View, name string, args json.RawMessage) Outcome 
 			o.restore()
 		}
 	}()
-	tool := toolNamed(o.Tools(c, v), name)
+	hidden := v
+	hidden.ReadOnly = nil // what is not listed for that reason is refused in other words
+	tool := toolNamed(o.Tools(c, hidden), name)
 	result, err := (&call{org: o, caller: c, view: v, person: o.person(c.Account)}).use(tool, name, args)
 	if tool != nil && !tool.Annotations.ReadOnlyHint { // to see that nothing has changed takes long with large pages
 		if err == nil {
@@ -104,6 +106,9 @@ func (c *call) at(tool *Tool, args json.RawMessage) (any, error) {
 		if inner.site = c.siteNamed(where.CloudID); inner.site == nil {
 			return nil, failf(0, "Failed to fetch tenant info for cloud ID: %s. Status: 404", where.CloudID)
 		}
+	}
+	if tool.writes() && c.view.readOnly() {
+		return nil, failf(403, "The permission group %s is off. Ask your organization admin to turn it on.", strings.ToLower(tool.Group))
 	}
 	if product := tool.product(); product != "" && (!c.granted(product) || inner.site != nil && !inner.site.has(product)) {
 		return nil, failf(0, trouble)

@@ -70,7 +70,15 @@ func (o *Org) Tools(c Caller, v View) []Tool {
 	if v.V2 {
 		tools = v2(v.All)
 	}
-	return slices.DeleteFunc(slices.Clone(tools), func(t Tool) bool { return !t.offered(c, v) })
+	readOnly := v.readOnly()
+	return slices.DeleteFunc(slices.Clone(tools), func(t Tool) bool { return !t.offered(c, v) || readOnly && t.writes() })
+}
+
+func (v View) readOnly() bool { return v.ReadOnly != nil && v.ReadOnly() }
+
+// writes reports whether the tool belongs to a permission group that writes or deletes.
+func (t Tool) writes() bool {
+	return strings.HasPrefix(t.Group, "WRITE_") || strings.HasPrefix(t.Group, "DELETE_")
 }
 
 // offered reports whether the tool is there for a caller who has signed in this way.

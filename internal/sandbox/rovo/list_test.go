@@ -1,6 +1,7 @@
 package rovo
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"reflect"
@@ -159,6 +160,52 @@ func TestTools(t *testing.T) {
 		got := names(o.Tools(Caller{Account: ada, Via: tt.via}, View{Capabilities: tt.capabilities}))
 		if !slices.Equal(got, tt.want) {
 			t.Errorf("via %q %q has\n%q\nwant\n%q", tt.via, tt.capabilities, got, tt.want)
+		}
+	}
+}
+
+// TestReadOnly switches the permission groups off that write.
+func TestReadOnly(t *testing.T) {
+	o := open(t)
+	asked := 0
+	readOnly := func() bool { asked++; return true }
+	for _, tt := range []struct {
+		v2         bool
+		call, args string
+		group      string
+		listed     []string // that write, in no group that can be switched off
+	}{
+		{false, "createJiraIssue", `{"cloudId":"acme.atlassian.net","projectKey":"ALPHA","issueTypeName":"Task","summary":"x"}`, "write_jira",
+			[]string{"addTeamworkGraphContext"}},
+		{true, "executeWrite", `{"name":"createConfluenceComment","cloudId":"acme.atlassian.net","inputs":{"content_id":"65602","body":"x"}}`,
+			"write_confluence", []string{"addGraphContext", "executeDestructive", "executeWrite"}},
+	} {
+		view := View{V2: tt.v2, ReadOnly: readOnly}
+		asked = 0
+		var writing []string
+		for _, tool := range o.Tools(Caller{Account: ada}, view) {
+			if !tool.Annotations.ReadOnlyHint {
+				writing = append(writing, tool.Name)
+			}
+		}
+		if !slices.Equal(writing, tt.listed) || asked != 1 {
+			t.Errorf("listed, having asked %d times, are %q", asked, writing)
+		}
+		before := o.Data()
+		want := `{"error":true,"message":"The permission group ` + tt.group + ` is off. Ask your organization admin to turn it on.","statusCode":403}`
+		if out := o.Call(Caller{Account: ada}, view, tt.call, json.RawMessage(tt.args)); !out.IsError || out.Text != want || !bytes.Equal(o.Data(), before) {
+			t.Errorf("%s: %+v", tt.call, out)
+		}
+		asked = 0
+		if out := o.Call(Caller{Account: ada}, view, "atlassianUserInfo", nil); out.IsError || asked != 0 {
+			t.Errorf("reading, having asked %d times: %+v", asked, out)
+		}
+	}
+	var found struct{ Tools []struct{ Name string } }
+	play(t, o, Caller{Account: ada}, View{V2: true, ReadOnly: readOnly}, "discover", object{"query": "confluence comment"}, &found)
+	for _, tool := range found.Tools {
+		if strings.HasPrefix(tool.Name, "create") {
+			t.Errorf("%s is discovered", tool.Name)
 		}
 	}
 }

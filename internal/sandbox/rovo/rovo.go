@@ -33,6 +33,7 @@ type View struct {
 	Capabilities []string // v1: only these groups, such as READ_JIRA; nil means all
 
 	// What goes wrong is asked whenever it would make a difference. Nil is no.
+	ReadOnly  func() bool // whether the administrator has switched all permission groups off that write or delete
 	FiveNodes func() bool // whether a Jira search answers in the shape of mid-2026, with five issues at most
 	HugePage  func() int  // bytes that a Confluence page's body is made to have at least
 }

@@ -35,7 +35,11 @@ func (c *call) discover() (any, error) {
 	}
 	words := strings.Fields(strings.ToLower(args.Query))
 	entries := []entry{}
+	readOnly := c.view.readOnly()
 	for _, t := range catalogue() {
+		if readOnly && t.writes() {
+			continue
+		}
 		e := entry{Name: t.Name, Description: t.Description, InputSchema: t.InputSchema, Execute: t.executor()}
 		name, text := strings.ToLower(t.Name), strings.ToLower(t.Description)
 		for _, w := range words {
