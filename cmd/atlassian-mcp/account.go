@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -281,7 +282,8 @@ type statusReport struct {
 
 type accountStatus struct {
 	auth.Status
-	APIToken string `json:"api_token,omitempty"` // where it comes from; "" if there is none
+	APIToken string   `json:"api_token,omitempty"` // where it comes from; "" if there is none
+	Sites    []string `json:"sites,omitempty"`     // that relays with this account are kept at, see siteFlag
 }
 
 // status is the command.
@@ -347,7 +349,21 @@ func (a *account) report(ctx context.Context, all bool) (r statusReport, err err
 	if a.cfg.Authorization != "" {
 		r.Accounts[0].APIToken, r.Accounts[0].SignedIn = "environment", true
 	}
+	r.addSites()
 	return r, err
+}
+
+// addSites notes where the relays work that run. What else an account may see is known to the server alone.
+func (r *statusReport) addSites() {
+	for i := range r.Accounts {
+		s := &r.Accounts[i]
+		for _, p := range r.Running {
+			server, _, _ := strings.Cut(p.Server, "?")
+			if server == s.Server && p.Profile == s.Profile && p.Site != "" && !slices.Contains(s.Sites, p.Site) {
+				s.Sites = append(s.Sites, p.Site)
+			}
+		}
+	}
 }
 
 // addToken notes that there is an API token for all servers of an origin.
@@ -377,6 +393,9 @@ func (r statusReport) print(out io.Writer) error {
 		fmt.Fprintf(w, "Signed in\t%s\n", s.signedIn(time.Now()))
 		if s.Issuer != "" {
 			fmt.Fprintf(w, "At\t%s\n", s.Issuer)
+		}
+		if len(s.Sites) > 0 {
+			fmt.Fprintf(w, "Site\t%s, by the --site of what runs\n", plain(strings.Join(s.Sites, ", ")))
 		}
 		if len(s.Scopes) > 0 {
 			fmt.Fprintf(w, "Scopes\t%s\n", strings.Join(s.Scopes, " "))

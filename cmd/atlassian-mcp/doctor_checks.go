@@ -328,8 +328,10 @@ func describe(processes []keychain.Process) []string {
 	var lines []string
 	for _, p := range processes {
 		line := fmt.Sprintf("process %d since %s, for %s", p.PID, p.Since.Local().Format("2006-01-02 15:04"), p.Server)
-		if p.Note != "" {
-			line += ", started by " + p.Note
+		for _, more := range []struct{ before, what string }{{", profile ", p.Profile}, {", at ", p.Site}, {", started by ", p.Parent}} {
+			if more.what != "" {
+				line += more.before + more.what
+			}
 		}
 		lines = append(lines, line)
 	}

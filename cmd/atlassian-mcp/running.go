@@ -17,10 +17,7 @@ import (
 func (f *relayFlags) join(store *keychain.Store, cfg relay.Config) (leave func()) {
 	joined := make(chan func(), 1)
 	go func() {
-		p := keychain.Process{Server: redactURL(cfg.Remote.URL), Note: parentName()}
-		if f.profile != "" {
-			p.Note = strings.TrimSpace(p.Note + " profile " + f.profile)
-		}
+		p := keychain.Process{Server: redactURL(cfg.Remote.URL), Profile: f.profile, Site: f.site.name, Parent: parentName()}
 		if f.logFile != "" {
 			p.Log = cmp.Or(absolute(f.logFile), f.logFile)
 		}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -198,7 +199,7 @@ func TestPolicyOfCalls(t *testing.T) {
 func TestRunning(t *testing.T) {
 	_, address := startScripted(t, "", nil)
 	u, log := newShell(t), filepath.Join(t.TempDir(), "log")
-	relay := u.command(address+"?key=canary-key", "--log-file", log, "--profile", "work")
+	relay := u.command(address+"?key=canary-key", "--log-file", log, "--profile", "work", "--site", "acme")
 	stdin, err := relay.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -216,9 +217,10 @@ func TestRunning(t *testing.T) {
 	}
 	var report struct {
 		Running []struct {
-			PID               int
-			Server, Note, Log string
+			PID                        int
+			Server, Profile, Site, Log string
 		}
+		Accounts []struct{ Sites []string }
 	}
 	for len(report.Running) == 0 { // the relay joins when it gets round to it
 		text, stderr, _ := u.run("status", "--json", address)
@@ -227,11 +229,20 @@ func TestRunning(t *testing.T) {
 		}
 	}
 	got := report.Running[0]
-	if len(report.Running) != 1 || got.PID != relay.Process.Pid || !strings.HasPrefix(got.Server, address) || got.Log != log || !strings.Contains(got.Note, "profile work") {
+	if len(report.Running) != 1 || got.PID != relay.Process.Pid || !strings.HasPrefix(got.Server, address) || got.Log != log || got.Profile != "work" || got.Site != "acme.atlassian.net" {
 		t.Errorf("running %+v", report.Running)
 	}
-	if text, _, _ := u.run("status", address); !strings.Contains(text, "Running") || !strings.Contains(text, address) {
-		t.Errorf("status %q", text)
+	for profile, want := range map[string]string{"": "", "work": "acme.atlassian.net"} {
+		text, _, _ := u.run("status", "--json", address, "--profile", profile)
+		if err := json.Unmarshal([]byte(text), &report); err != nil || strings.Join(report.Accounts[0].Sites, " ") != want {
+			t.Errorf("profile %q, %v, sites %q, want %q", profile, err, report.Accounts[0].Sites, want)
+		}
+	}
+	text, _, _ := u.run("status", address, "--profile", "work")
+	for _, want := range []string{`(?m)^Site +acme\.atlassian\.net, `, `(?m)^Running +process \d+ since .*, for ` + address + `\S*, profile work, at acme\.atlassian\.net`} {
+		if !regexp.MustCompile(want).MatchString(text) {
+			t.Errorf("status %q, want %q", text, want)
+		}
 	}
 	d, _ := u.doctor(address)
 	if found := d.found(t, "others"); found.Text != "one relay is running" || len(found.Details) != 1 {

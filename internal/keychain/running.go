@@ -18,11 +18,13 @@ import (
 
 // A Process is one of the user's that has said what it is.
 type Process struct {
-	PID    int       `json:"pid"`
-	Since  time.Time `json:"since"`
-	Server string    `json:"server"` // that it is for, without query
-	Note   string    `json:"note,omitempty"`
-	Log    string    `json:"log,omitempty"` // path of its log
+	PID     int       `json:"pid"`
+	Since   time.Time `json:"since"`
+	Server  string    `json:"server"` // that it is for, without what may be secret
+	Profile string    `json:"profile,omitempty"`
+	Site    string    `json:"site,omitempty"`   // host of the one that it works at; "" if it may work at any
+	Parent  string    `json:"parent,omitempty"` // name of the program that started it; "" if that is not known
+	Log     string    `json:"log,omitempty"`    // path of its log
 }
 
 const (
