@@ -26,6 +26,18 @@ func readReadme(t *testing.T) string {
 	return string(text)
 }
 
+// TestReadmeDemo checks that the first command in README is the one that needs nothing but Go.
+func TestReadmeDemo(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := regexp.MustCompile("```sh\n(.*?)( +#.*)?\n").FindSubmatch(text)
+	if first == nil || string(first[1]) != "go run ./cmd/atlassian-mcp demo" {
+		t.Errorf("the first command is %q", first)
+	}
+}
+
 // TestReadmeLinks checks the links that set up a client: each has an entry for a local server in it, the same as in the text.
 func TestReadmeLinks(t *testing.T) {
 	links := regexp.MustCompile(`https://[^)\s]+/(?:install-mcp|mcp/install)\?[^)\s]+`).FindAllString(readReadme(t), -1)

@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/sandbox/issuer"
 )
 
 // TestSandboxCommand starts a sandbox, looks at its page, and ends it as Ctrl-C does.
@@ -54,6 +57,27 @@ func TestSandboxCommand(t *testing.T) {
 	}
 	if !strings.Contains(string(page), strings.ReplaceAll(entry, `"`, "&#34;")) {
 		t.Errorf("no %s on its page: %s", entry, page)
+	}
+	// The sign-in page asks nobody who they are: it is Ben.
+	var client struct {
+		ID string `json:"client_id"`
+	}
+	redirect := url + "callback" // which shows nothing
+	resp, err := http.Post(url+"v1/register", "application/json", strings.NewReader(`{"redirect_uris":["`+redirect+`"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = json.NewDecoder(resp.Body).Decode(&client)
+	resp.Body.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signIn := url + "v1/authorize?response_type=code&client_id=" + client.ID + "&redirect_uri=" + redirect
+	if _, err := issuer.Accept(t.Context(), nil, signIn, issuer.Choice{Email: "ada@acme.example"}); err == nil {
+		t.Error("Ada can sign in")
+	}
+	if _, err := issuer.Accept(t.Context(), nil, signIn, issuer.Choice{Email: "ben@acme.example"}); err != nil {
+		t.Errorf("Ben can't sign in: %v", err)
 	}
 	interrupt()
 	if got := <-code; got != 0 {

@@ -4,11 +4,16 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/sandbox"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/sandbox/issuer"
 )
 
 // audit returns the audit log that a query finds, newest first.
@@ -124,6 +129,53 @@ func TestAudit(t *testing.T) {
 	}
 	if status, _, _, _ := browse(t, s, "GET", "/audit?format=xml", nil, nil); status != 400 {
 		t.Errorf("as XML: %d", status)
+	}
+}
+
+// TestAuditRefusals has a code be used twice, a person cancel, and a tool be refused.
+func TestAuditRefusals(t *testing.T) {
+	s := start(t)
+	back := httptest.NewServer(http.NotFoundHandler())
+	defer back.Close()
+	page := consentPage(t, s, back.URL)
+	final, err := acceptAsAda(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := url.Values{"grant_type": {"authorization_code"}}
+	for _, address := range []string{page, final} {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		maps.Copy(form, u.Query())
+	}
+	for range 2 {
+		must(http.PostForm(s.Endpoint("/v1/token"), form)).Body.Close()
+	}
+	if _, err := issuer.Accept(t.Context(), nil, page, issuer.Choice{Deny: true}); err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(t, s)
+	c.initialize()
+	if err := s.SetFault("ip-refused", ""); err != nil {
+		t.Fatal(err)
+	}
+	c.post(whoAmI)
+	var got []string
+	for _, line := range summary(audit(t, s, "")) {
+		if !strings.HasSuffix(line, "|Success|") {
+			got = append(got, line)
+		}
+	}
+	want := []string{
+		"Ada Marsh|user|OAuth grant revoked: a spent secret was used again|||An unnamed client||Refused: authorization code|",
+		"|user|OAuth request|||An unnamed client||Refused: token: Authorization code already used|",
+		"|user|OAuth request|||An unnamed client||Refused: consent: the person has refused|",
+		"Ada Marsh|API token|atlassianUserInfo|Atlassian|||test 1|Refused|127.0.0.1",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("refused were\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 

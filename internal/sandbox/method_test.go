@@ -3,6 +3,7 @@ package sandbox_test
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -48,11 +49,13 @@ func TestPages(t *testing.T) {
 		}
 	}
 	decode(t, c.post(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`).result(t), &listed)
+	pages := map[string]string{}
 	for _, tool := range listed.Tools {
 		uri := tool.Meta.UI.ResourceURI
 		if uri == "" {
 			continue
 		}
+		pages[tool.Name] = uri
 		var read struct {
 			Contents []struct{ URI, MIMEType, Text string }
 		}
@@ -60,6 +63,10 @@ func TestPages(t *testing.T) {
 		if len(read.Contents) != 1 || read.Contents[0].URI != uri || !strings.HasPrefix(read.Contents[0].Text, "<!doctype html>") {
 			t.Errorf("%s: %+v", tool.Name, read)
 		}
+	}
+	want := map[string]string{"getJiraIssue": "ui://atlassian/jira-issue/view.html", "getConfluencePage": "ui://atlassian/confluence-page/view.html"}
+	if !maps.Equal(pages, want) {
+		t.Errorf("the pages are %v", pages)
 	}
 	var resources struct{ Resources []struct{ URI string } }
 	decode(t, c.post(`{"jsonrpc":"2.0","id":1,"method":"resources/list"}`).result(t), &resources)
@@ -118,7 +125,10 @@ func TestViews(t *testing.T) {
 		t.Errorf("SEARCH_JIRA: %v", names)
 	}
 	v2, all := list("/v2/mcp", ""), list("/v2/mcp", "?tools=all")
-	if slices.Contains(v2, "getConfluencePage") || len(slices.Compact(slices.Sorted(slices.Values(all)))) != len(all) {
+	if names := list("/v2/mcp", "?capabilities=SEARCH_JIRA"); !slices.Equal(names, v2) {
+		t.Errorf("v2 minds capabilities: %v", names)
+	}
+	if slices.Contains(v2, "getConfluencePage") || !slices.Contains(all, "updateConfluenceContent") || len(slices.Compact(slices.Sorted(slices.Values(all)))) != len(all) {
 		t.Errorf("v2: %v\nall: %v", v2, all)
 	}
 	if c := newClient(t, s); true {

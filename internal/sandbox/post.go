@@ -70,7 +70,7 @@ func (s *Server) endpoint(ep endpoint, serve func(http.ResponseWriter, *http.Req
 func viewOf(ep endpoint, r *http.Request) rovo.View {
 	q := r.URL.Query()
 	v := rovo.View{V2: ep.v2, All: ep.v2 && q.Get("tools") == "all"}
-	if groups := q.Get("capabilities"); groups != "" && !ep.v2 {
+	if groups := q.Get("capabilities"); groups != "" {
 		v.Capabilities = strings.Split(groups, ",")
 	}
 	return v

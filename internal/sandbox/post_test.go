@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"encoding/base64"
 	"net/http"
 	"regexp"
 	"strings"
@@ -190,15 +191,22 @@ func TestBatch(t *testing.T) {
 	}
 }
 
-// TestSessionBelongs tries to use a session at another endpoint.
+// TestSessionBelongs tries to use a session at another endpoint, and as somebody else.
 func TestSessionBelongs(t *testing.T) {
 	s := start(t)
 	c, _ := signIn(t, s, "/v1/mcp/authv2")
-	other := newClient(t, s)
 	c.initialize()
+	other := newClient(t, s)
 	other.session = c.session
 	if r := other.post(whoAmI); r.StatusCode != 404 {
 		t.Errorf("%d %s", r.StatusCode, r.body)
+	}
+	other.initialize()
+	ben := s.Org().People()[1]
+	token := s.Issuer().IssueAPIToken(ben.Account, "token")
+	other.header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(ben.Email+":"+token)))
+	if r := other.post(whoAmI); r.StatusCode != 404 {
+		t.Errorf("as %s: %d %s", ben.Name, r.StatusCode, r.body)
 	}
 	if r := c.post(whoAmI); r.StatusCode != 200 {
 		t.Errorf("its own: %d %s", r.StatusCode, r.body)

@@ -2,6 +2,7 @@ package sandbox_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -28,11 +29,11 @@ func TestStruck(t *testing.T) {
 		c.initialize()
 	}
 	look := func(t *testing.T, s *sandbox.Server, _ *client) {
-		must(http.Get(consentPage(t, s))).Body.Close()
+		must(http.Get(consentPage(t, s, "http://127.0.0.1:1/callback"))).Body.Close()
 	}
 	refuse := func(t *testing.T, s *sandbox.Server, _ *client) {
 		t.Helper()
-		if _, err := acceptAsAda(consentPage(t, s)); err == nil {
+		if _, err := acceptAsAda(consentPage(t, s, "http://127.0.0.1:1/callback")); err == nil {
 			t.Error("the consent page lets her in")
 		}
 	}
@@ -107,13 +108,13 @@ func TestStruck(t *testing.T) {
 	}
 }
 
-// consentPage returns the address of a page on which somebody may let a client in.
-func consentPage(t *testing.T, s *sandbox.Server) string {
+// consentPage returns the address of a page on which somebody may let a client in, and which leads back to redirect.
+func consentPage(t *testing.T, s *sandbox.Server, redirect string) string {
 	t.Helper()
 	var registered struct {
 		ID string `json:"client_id"`
 	}
-	body := strings.NewReader(`{"redirect_uris":["http://127.0.0.1:1/callback"],"token_endpoint_auth_method":"none"}`)
+	body := strings.NewReader(`{"redirect_uris":["` + redirect + `"],"token_endpoint_auth_method":"none"}`)
 	readJSON(t, must(http.Post(s.Endpoint("/v1/register"), "application/json", body)), &registered)
-	return s.Endpoint("/v1/authorize?response_type=code&client_id=" + registered.ID)
+	return s.Endpoint("/v1/authorize?" + url.Values{"response_type": {"code"}, "client_id": {registered.ID}, "redirect_uri": {redirect}}.Encode())
 }

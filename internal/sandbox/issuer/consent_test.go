@@ -76,10 +76,11 @@ func TestNotAccepted(t *testing.T) {
 		choice Choice
 		want   string
 	}{
-		{"domain-blocked", Choice{}, domainBlocked},
-		{"redirect-refused", Choice{}, redirectRefused},
-		{"admin-must-authorize", Choice{}, adminMust},
-		{"no site", Choice{Email: "nil@acme.example"}, noSite},
+		{"domain-blocked", Choice{}, "Access to this domain is restricted. Your admin has blocked this domain."},
+		{"redirect-refused", Choice{}, "Your organization admin must authorize access from this redirect URL."},
+		{"admin-must-authorize", Choice{}, "Your site admin must authorize this app."},
+		{"no site", Choice{Email: "nil@acme.example"}, "Your account isn't associated with a supported site. " +
+			"Rovo MCP connects with Atlassian sites that use apps like Jira or Confluence."},
 		{"another's site", Choice{Email: "ben@acme.example", Sites: []string{"acme-labs"}}, "Choose a site that you belong to."},
 		{"none of the sites", Choice{Sites: []string{}}, "Choose a site that you belong to."},
 		{"none of the products", Choice{Products: []string{}}, "Choose a product at least."},
