@@ -141,6 +141,9 @@ func (f *accountFlags) login(cmd *cobra.Command, args []string) error {
 		line.show("asking " + a.cfg.Server.Host + " where to sign in")
 		a.page = func(page string) { a.showPage(ctx, line, page) }
 		err = a.client.Login(ctx)
+		if err != nil && ctx.Err() == nil && hint(err) == "" {
+			return &advisedError{err, "'atlassian-mcp doctor' shows each step of the way to the sign-in"}
+		}
 	}
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -123,6 +122,7 @@ func hint(err error) string {
 		overdue     *remote.TimeoutError
 		timeout     net.Error
 		signIn      *auth.SignInError
+		said        *auth.Error
 		transient   *auth.TransientError
 		static      *auth.StaticError
 		noSignIn    *auth.NoSignInError
@@ -131,6 +131,11 @@ func hint(err error) string {
 		none        *keychain.NoServiceError
 		advised     *advisedError
 	)
+	if errors.As(err, &said) {
+		if r, ok := atlassian.Explain("", 0, said.Description); ok {
+			return clause(r.Advice)
+		}
+	}
 	switch {
 	case errors.As(err, &refused):
 		return clause(refused.refusal.Advice)
@@ -138,8 +143,12 @@ func hint(err error) string {
 		return "open " + signIn.URL + " in a browser to sign in, then try again"
 	case errors.As(err, &signIn), errors.Is(err, auth.ErrDenied), errors.Is(err, errSignedOut):
 		return "sign in with 'atlassian-mcp login', and the same URL and --profile if you gave them"
+	case errors.As(err, &transient) && said == nil && hint(transient.Err) != "":
+		return hint(transient.Err)
 	case errors.As(err, &transient):
-		return cmp.Or(hint(transient.Err), "whoever is signed in still is: try again in a minute")
+		return "whoever is signed in still is: try again in a minute"
+	case said != nil:
+		return saidHint(said)
 	case errors.As(err, &noSignIn):
 		return keyHint(noSignIn.Server)
 	case errors.As(err, &static):
@@ -183,6 +192,21 @@ func hint(err error) string {
 		return "the server, or a proxy, VPN or firewall on the way to it, cut the connection"
 	}
 	return ""
+}
+
+// saidHint says what to do where an authorization server refuses otherwise than by the user (RFC 6749 §5.2, RFC 7591 §3.2.2, RFC 8707 §2).
+func saidHint(said *auth.Error) string {
+	switch said.Code {
+	case "invalid_scope":
+		return "leave --scope out, or correct it"
+	case "invalid_target":
+		return "leave --resource out, or correct it"
+	case "invalid_client", "unauthorized_client":
+		return "check --client-id and " + clientSecretEnv + "; without them, 'atlassian-mcp logout' and 'atlassian-mcp login' register this program anew"
+	case "invalid_redirect_uri", "invalid_client_metadata":
+		return "ask the server's administrator for a client ID and pass it with --client-id"
+	}
+	return "'atlassian-mcp doctor' shows each step of the way to the sign-in"
 }
 
 // keyHint says how to get in at a server that has no OAuth.

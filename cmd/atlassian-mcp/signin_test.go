@@ -74,6 +74,12 @@ func TestSignInHints(t *testing.T) {
 		{&auth.SignInError{Reason: "r"}, "'atlassian-mcp login'", exitSignIn},
 		{&auth.Error{Code: "access_denied"}, "'atlassian-mcp login'", exitSignIn},
 		{errSignedOut, "'atlassian-mcp login'", exitSignIn},
+		{&auth.Error{Code: "access_denied", Description: "Your site admin must authorize this app"}, "have a site admin sign in", exitSignIn},
+		{&auth.Error{Code: "invalid_scope"}, "--scope", exitFailure},
+		{&auth.Error{Code: "invalid_target"}, "--resource", exitFailure},
+		{&auth.Error{Code: "invalid_client"}, "--client-id", exitFailure},
+		{&auth.Error{Code: "invalid_redirect_uri", Status: 400}, "--client-id", exitFailure},
+		{&auth.Error{Status: 418}, "'atlassian-mcp doctor'", exitFailure},
 		{&auth.TransientError{Err: refused}, "nothing listens", exitFailure},
 		{&auth.TransientError{Err: &auth.Error{Status: 503}}, "still is", exitFailure},
 		{&auth.StaticError{Status: http.StatusUnauthorized}, "check ATLASSIAN_EMAIL and ATLASSIAN_API_TOKEN", exitFailure},
@@ -91,6 +97,17 @@ func TestSignInHints(t *testing.T) {
 			if got := exitCode(err); got != tt.status {
 				t.Errorf("%v: exit status %d, want %d", err, got, tt.status)
 			}
+		}
+	}
+}
+
+// TestLoginAdvice has the way to the sign-in end where only whoever runs the server can mend it.
+func TestLoginAdvice(t *testing.T) {
+	s, u := startSandbox(t, "issuer-mismatch"), newShell(t)
+	_, stderr, status := u.run("login", "--no-browser", s.Endpoint("/v1/mcp"))
+	for _, want := range []string{"error: authorization server ", " calls itself ", "hint: 'atlassian-mcp doctor' shows"} {
+		if status != exitFailure || !strings.Contains(stderr, want) {
+			t.Errorf("exit status %d, standard error %q, want %q", status, stderr, want)
 		}
 	}
 }
