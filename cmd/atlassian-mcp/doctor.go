@@ -183,13 +183,13 @@ func (c inspection) run(ctx context.Context, d *diagnosis) finding {
 
 // print writes the finding for people: a line, and more below it if there is more.
 func (f finding) print(out io.Writer) {
-	const indent = "                  " // as wide as a mark and the name of a check
-	text := fmt.Sprintf("%s %-13s %s\n", f.Mark.sign(out), f.Check, fitted(out, f.Text, indent))
+	const column = "                  " // as wide as a mark and the name of a check
+	text := fmt.Sprintf("%s %-13s %s\n", f.Mark.sign(out), f.Check, fitted(out, f.Text, column))
 	for _, detail := range f.Details {
-		text += indent + fitted(out, detail, indent+"  ") + "\n"
+		text += "    " + fitted(out, detail, "      ") + "\n"
 	}
 	if f.Advice != "" {
-		text += indent + "-> " + fitted(out, f.Advice, indent+"   ") + "\n"
+		text += "    -> " + fitted(out, f.Advice, "       ") + "\n"
 	}
 	io.WriteString(out, text)
 }

@@ -248,7 +248,7 @@ func (d *diagnosis) session(ctx context.Context) finding {
 		c.server.ServerInfo.Name, c.server.ServerInfo.Version, c.server.ProtocolVersion, time.Since(began).Milliseconds())}
 }
 
-// toolCount counts the tools: an API token without scopes gets next to none.
+// toolCount counts the tools: an API token without scopes gets next to none, and an organization may have its people read only.
 func (d *diagnosis) toolCount(ctx context.Context) finding {
 	if d.client == nil {
 		return finding{Mark: markSkipped, Text: "there is no session"}
@@ -273,8 +273,17 @@ func (d *diagnosis) toolCount(ctx context.Context) finding {
 		found.Mark, found.Refusal = markFailed, "unscoped-token"
 		found.Text += " only: " + strings.Join(d.tools, ", ")
 		found.Advice = "an API token without scopes gets no more: " + createToken
+	case d.has("getJiraIssue", "getConfluencePage", "getConfluenceContent") && !d.has("createJiraIssue", "createConfluencePage", "createConfluenceContent"):
+		found.Mark = markWarned
+		found.Text += ", and none that makes issues or pages"
+		found.Advice = "if those are missed, have an organization admin allow writing (admin.atlassian.com, Rovo, Rovo MCP server, Permissions); an API token needs the scopes, too"
 	}
 	return found
+}
+
+// has reports whether the server has any of the tools.
+func (d *diagnosis) has(names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(d.tools, name) })
 }
 
 // unscopedTools is how many tools there are at most for an API token without scopes: those that tell who and where one is.
@@ -286,7 +295,7 @@ func (d *diagnosis) access(ctx context.Context) finding {
 	switch {
 	case d.client == nil:
 		return finding{Mark: markSkipped, Text: "there is no session"}
-	case !slices.Contains(d.tools, tool):
+	case !d.has(tool):
 		return finding{Mark: markSkipped, Text: "the server has no tool that could be called for a test"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)

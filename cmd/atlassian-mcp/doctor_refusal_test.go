@@ -112,7 +112,7 @@ func TestDoctorPending(t *testing.T) {
 	d, status := u.doctor(address)
 	d.want(t, status, "sign-in", "", "run 'atlassian-mcp login "+address+"'", "--explain")
 	details := d.found(t, "sign-in").Details
-	if len(details) < 2 || !strings.Contains(details[0], "a page waits for a sign-in until ") || strings.Contains(details[0], "://") || !strings.Contains(details[1], "site admin must authorize") {
+	if len(details) < 3 || !strings.Contains(details[0], "a page waits for a sign-in until ") || strings.Contains(details[0], "://") || !strings.Contains(details[2], "site admin must authorize") {
 		t.Errorf("details %q", details)
 	}
 }

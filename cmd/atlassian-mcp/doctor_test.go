@@ -78,6 +78,20 @@ func (d diagnosed) want(t *testing.T, status int, check, refusal string, advice 
 	}
 }
 
+// warned checks that one check found something to look at, with advice that has these words in it.
+func (d diagnosed) warned(t *testing.T, check string, advice ...string) {
+	t.Helper()
+	f := d.found(t, check)
+	if f.Mark != markWarned {
+		t.Errorf("found %+v", f)
+	}
+	for _, words := range advice {
+		if !strings.Contains(f.Advice, words) {
+			t.Errorf("advice %q has no %q", f.Advice, words)
+		}
+	}
+}
+
 // TestDoctorFaults has each fault of the sandbox happen, and compares what doctor says of it: who has to do what, on which page.
 func TestDoctorFaults(t *testing.T) {
 	type test struct {
@@ -87,7 +101,7 @@ func TestDoctorFaults(t *testing.T) {
 		token          string // kind of the API token to use instead of signing in
 		before         bool   // the fault is there at the sign-in already, which fails
 		after          func(*testing.T, *sandbox.Server)
-		fine           string // doctor can't see it, or it is no trouble: why
+		fine           string // doctor can't see it, or it is no trouble: why; where it warns of it all the same, check says
 		details        []string
 	}
 	const serverPage = "admin.atlassian.com, Rovo, Rovo MCP server"
@@ -99,7 +113,7 @@ func TestDoctorFaults(t *testing.T) {
 		"root-metadata":        {fine: "the sign-in was made before, and is not asked about again"},
 		"redirect-refused":     {check: "sign-in", before: true, advice: unseen, details: []string{"admin must authorize access from this redirect", "organization admin allow http://127.0.0.1:*/** (" + serverPage + ", Domains)"}},
 		"domain-blocked":       {check: "sign-in", before: true, advice: unseen, details: []string{"Access to this domain is restricted\"", "organization admin allow http://127.0.0.1:*/** (" + serverPage + ", Domains)"}},
-		"admin-must-authorize": {check: "sign-in", before: true, advice: unseen, details: []string{"\"site admin must authorize this app\": have a site admin sign in with 'atlassian-mcp login http://127.0.0.1:", "(admin.atlassian.com, Apps, the site, Connected apps)"}},
+		"admin-must-authorize": {check: "sign-in", before: true, advice: unseen, details: []string{"\"site admin must authorize this app\": have a site admin sign in with 'atlassian-mcp login' once", "(admin.atlassian.com, Apps, the site, Connected apps)"}},
 		"api-token-disabled":   {check: "access", refusal: "api-token-disabled", token: "token", advice: []string{"organization admin", serverPage + ", Authentication"}},
 		"unscoped-token":       {check: "tools", refusal: "unscoped-token", token: "token", advice: []string{"id.atlassian.com, Security, API tokens"}},
 		"ip-refused":           {check: "access", refusal: "ip-refused", advice: []string{"organization admin", "admin.atlassian.com, Security, IP allowlists"}},
@@ -113,6 +127,7 @@ func TestDoctorFaults(t *testing.T) {
 		"slow=100ms":           {fine: "it is only slow"},
 		"sse-retired":          {check: "session", refusal: "sse-retired", path: "/v1/sse", advice: []string{"https://mcp.atlassian.com/v1/mcp"}},
 		"cloudflare":           {fine: "this program names itself"},
+		"read-only":            {fine: "reading may be all that is wanted", check: "tools", advice: []string{"organization admin", serverPage + ", Permissions"}},
 		"five-nodes":           {fine: "doctor searches for nothing"},
 		"huge-page":            {fine: "doctor reads no page"},
 		"structured-array":     {fine: "doctor reads the text"},
@@ -163,6 +178,9 @@ func TestDoctorFaults(t *testing.T) {
 			if tt.fine != "" {
 				if !d.OK || status != exitOK || len(d.wrong()) > 0 {
 					t.Errorf("status %d, ok %t, though %s: %+v", status, d.OK, tt.fine, d.Checks)
+				}
+				if tt.check != "" {
+					d.warned(t, tt.check, tt.advice...)
 				}
 				return
 			}

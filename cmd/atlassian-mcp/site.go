@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -183,7 +182,7 @@ func (d *diagnosis) atSite(ctx context.Context) finding {
 		return d.failure(err)
 	}
 	found := finding{Mark: markFine, Text: fmt.Sprintf("calls are for %s, cloudId %s", d.site, id)}
-	if d.client == nil || !slices.Contains(d.tools, tool) {
+	if d.client == nil || !d.has(tool) {
 		return found
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)

@@ -17,7 +17,7 @@ type Refusal struct {
 	Stale bool
 
 	texts    []string // any of which says so, as people have reported them
-	page     bool     // a page in the browser says so while somebody signs in
+	page     bool     // a page in the browser says so to somebody who signs in, and will again the next time
 	statuses []int    // of the HTTP answer, one of which it has; none means that a text is enough
 	path     string   // of the server's URL, which has to end in it
 }
@@ -73,14 +73,12 @@ func refusals() []Refusal {
 			Cause:  "the authorization server does not know this program's registration any more",
 			Advice: "Run 'atlassian-mcp logout' and 'atlassian-mcp login' to register anew.",
 			texts:  []string{"failed to retrieve client"},
-			page:   true,
 		},
 		{
 			Name:   "consent-expired",
 			Cause:  "the page where you grant access had been open for too long, or was opened a second time",
 			Advice: "Close it, run 'atlassian-mcp login' again, and accept within a few minutes.",
 			texts:  []string{"Invalid context provided"},
-			page:   true,
 		},
 		{
 			Name:   "no-site",
@@ -171,7 +169,8 @@ func refusals() []Refusal {
 	}
 }
 
-// PageRefusals returns the refusals that somebody who signs in sees in the browser, and this program mostly does not hear of.
+// PageRefusals returns the refusals that somebody who signs in sees in the browser and this program mostly does not hear of, but for those that are
+// over with the next sign-in.
 func PageRefusals() []Refusal {
 	return slices.DeleteFunc(refusals(), func(r Refusal) bool { return !r.page })
 }

@@ -68,7 +68,7 @@ func TestPageRefusals(t *testing.T) {
 			t.Errorf("%s: nobody would know it again", r.Name)
 		}
 	}
-	want := []string{"admin-must-authorize", "domain-blocked", "redirect-refused", "client-unknown", "consent-expired", "no-site"}
+	want := []string{"admin-must-authorize", "domain-blocked", "redirect-refused", "no-site"}
 	if !slices.Equal(names, want) {
 		t.Errorf("pages refuse by %q, want %q", names, want)
 	}
