@@ -92,7 +92,7 @@ func (t Target) Install(e Entry, replace []string) (Change, error) {
 	if err != nil {
 		return change, err
 	}
-	after := change.Before
+	after, path, name := change.Before, t.path, e.Name
 	replaced := make(map[string]bool)
 	for _, name := range replace {
 		replaced[name] = true
@@ -111,10 +111,12 @@ func (t Target) Install(e Entry, replace []string) (Change, error) {
 			if e.Args == nil {
 				e.Args = s.argv[1:]
 			}
+			if s.nested {
+				path, name = append(path[:len(path):len(path)], name), "transport"
+			}
 		}
 	}
-	members := t.shape(e)
-	if after, err = t.syntax.set(after, t.path, e.Name, members, replaced[e.Name]); err != nil {
+	if after, err = t.syntax.set(after, path, name, t.shape(e), replaced[e.Name]); err != nil {
 		return change, t.located(err)
 	}
 	change.After = after

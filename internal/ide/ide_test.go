@@ -249,6 +249,7 @@ func TestKeep(t *testing.T) {
 	for name, text := range map[string]string{
 		"cursor":   `{"mcpServers": {"atlassian": {"command": "/old/atlassian-mcp", "args": ["v2", "--debug"], "env": {"MINE": "1"}}}}`,
 		"opencode": `{"mcp": {"atlassian": {"type": "local", "command": ["/old/atlassian-mcp", "v2", "--debug"], "environment": {"MINE": "1"}}}}`,
+		"cline":    `{"mcpServers": {"atlassian": {"transport": {"type": "stdio", "command": "/old/atlassian-mcp", "args": ["v2", "--debug"], "env": {"MINE": "1"}}}}}`,
 		"codex":    "[mcp_servers.atlassian]\ncommand = \"/old/atlassian-mcp\"\nargs = [\"v2\", \"--debug\"]\n\n[mcp_servers.atlassian.env]\nMINE = \"1\"\n",
 	} {
 		target := target(t, name, []byte(text))

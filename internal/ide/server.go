@@ -14,13 +14,14 @@ type Server struct {
 	url     string            // of a remote server
 	headers []string          // names, for a remote server
 	env     map[string]string // variables, for a local server
+	nested  bool              // in a member of its entry, transport
 }
 
 // newServer returns what the members of an entry say, whichever client it is for.
 func newServer(name string, members map[string]any) Server {
 	s := Server{Name: name, env: make(map[string]string)}
-	if nested, ok := members["transport"].(map[string]any); ok { // as Cline's command line writes it
-		members = nested
+	if transport, ok := members["transport"].(map[string]any); ok { // as Cline's command line writes it
+		members, s.nested = transport, true
 	}
 	switch command := members["command"].(type) {
 	case string:
