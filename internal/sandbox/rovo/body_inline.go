@@ -226,6 +226,9 @@ const (
 
 // link reads [text](address "title"). An image, which is a link after an exclamation mark, becomes one to what it shows.
 func (r *inlineReader) link(i int, marks []adfMark, depth int) int {
+	if !strings.Contains(r.text[i:min(len(r.text), i+maxLink+1)], "](") {
+		return 0 // as fast as a page of nothing but brackets needs
+	}
 	level, end := 0, -1
 	for j := i; j < len(r.text) && j < i+maxLink && end < 0; j++ {
 		switch r.text[j] {
