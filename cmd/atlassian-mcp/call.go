@@ -285,8 +285,10 @@ func (f *callFlags) complete(cmd *cobra.Command, args []string, word string) ([]
 	defer cancel()
 	cmd.SetContext(ctx)
 	cmd.SetErr(io.Discard)
+	line := newStatusLine(cmd) // which shows nothing
+	defer line.close()
 	server, args := f.target(args)
-	c, done, err := f.openClient(cmd, server, newStatusLine(cmd))
+	c, done, err := f.openClient(cmd, server, line)
 	defer done()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp

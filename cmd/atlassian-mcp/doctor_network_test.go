@@ -207,6 +207,9 @@ func TestDoctorFine(t *testing.T) {
 		if got := strings.Join(checks, " "); got != "name certificate proxy metadata registration keychain sign-in session tools access others log" {
 			t.Errorf("checked %s", got)
 		}
+		if found := d.found(t, "keychain"); !strings.HasPrefix(found.Text, "tokens are in files in ") || !strings.Contains(found.Text, "atlassian-mcp, not encrypted") {
+			t.Errorf("%s: found %+v", path, found)
+		}
 		if found := d.found(t, "access"); !strings.Contains(found.Text, s.Org().People()[0].Name) {
 			t.Errorf("%s: found %+v", path, found)
 		}

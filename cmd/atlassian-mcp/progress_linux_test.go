@@ -149,16 +149,34 @@ func TestCallInterrupt(t *testing.T) {
 func TestTableFits(t *testing.T) {
 	hold := make(chan struct{})
 	_, address := startSlow(t, hold)
+	t.Setenv("TERM", "xterm")
 	p := sitDown(t, "tools", address)
+	p.sees("asking for the server's tools, ")
 	size := &unix.Winsize{Row: 24, Col: 40}
 	if err := unix.IoctlSetWinsize(int(p.tty.Fd()), unix.TIOCSWINSZ, size); err != nil {
 		t.Fatal(err)
 	}
 	close(hold)
-	p.sees("do  writes  ")
+	if before := p.sees("do  writes  "); !strings.HasSuffix(before, "\r\x1b[K") { // where the line was
+		t.Errorf("showed %q", before)
+	}
 	if line := p.sees("\r\n"); line != "Does what takes its time, w…" && line != "Does what takes its time…" {
 		t.Errorf("line %q", line)
 	}
+	p.leaves(exitOK)
+}
+
+// TestDoctorProgress shows which check takes its time.
+func TestDoctorProgress(t *testing.T) {
+	hold := make(chan struct{})
+	_, address := startSlow(t, hold)
+	t.Setenv("TERM", "xterm")
+	p := sitDown(t, "doctor", address)
+	p.sees("checking: tools, ")
+	close(hold)
+	p.sees("\r\x1b[K")
+	p.sees(" tools         1\r\n")
+	p.sees("log")
 	p.leaves(exitOK)
 }
 
