@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -95,10 +96,15 @@ func (c *Client) Logout(ctx context.Context) error {
 	if g != nil {
 		err = errors.Join(err, c.forget(ctx, g.key()))
 	}
+	c.unload()
+	return err
+}
+
+// unload forgets what is in memory.
+func (c *Client) unload() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.loaded, c.grant, c.unsaved = false, nil, false
-	return err
 }
 
 // LogoutAll does what Logout does for every server and profile.
@@ -117,9 +123,7 @@ func (c *Client) LogoutAll(ctx context.Context) error {
 			c.dropIdlePending(ctx, k)
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.loaded, c.grant, c.unsaved = false, nil, false
+	c.unload()
 	return err
 }
 
@@ -136,7 +140,9 @@ func (c *Client) forget(ctx context.Context, key string) error {
 	}
 	var revoked error
 	if g != nil {
-		revoked = c.at(g.Server).revoke(ctx, g)
+		if err := c.at(g.Server).revoke(ctx, g); err != nil {
+			revoked = fmt.Errorf("signed out on this computer, but the server goes on taking the tokens until they expire: %w", err)
+		}
 	}
 	return errors.Join(c.cfg.Store.Delete(ctx, key), revoked)
 }

@@ -17,8 +17,8 @@ import (
 
 const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 
-// loginByDevice has the user enter a code on a page that may be opened anywhere.
-func (c *Client) loginByDevice(ctx context.Context, n need, fresh bool) (*grant, error) {
+// loginByDevice has the user enter a code on a page that may be opened anywhere. The client is always registered anew.
+func (c *Client) loginByDevice(ctx context.Context, n need, _ bool) (*grant, error) {
 	at, err := c.discover(ctx, n.challenge)
 	if err != nil {
 		return nil, err

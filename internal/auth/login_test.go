@@ -381,6 +381,43 @@ func TestLogout(t *testing.T) {
 	w.wantCounts("revoke=4", "authorize=2", "register=2")
 }
 
+// TestLogoutRefused checks that a server need not revoke every kind of token (RFC 7009 §2.2.1), and that one that revokes none is not hidden.
+func TestLogoutRefused(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		refused map[string]string // error by token_type_hint
+		want    string            // in the error; "" means none
+	}{
+		{"refresh tokens alone", map[string]string{"access_token": "unsupported_token_type"}, ""},
+		{"access tokens alone", map[string]string{"refresh_token": "unsupported_token_type"}, ""},
+		{"neither", map[string]string{"access_token": "unsupported_token_type", "refresh_token": "unsupported_token_type"}, "unsupported_token_type"},
+		{"not from us", map[string]string{"access_token": "invalid_client", "refresh_token": "invalid_client"}, "signed out on this computer"},
+		{"not just now", map[string]string{"refresh_token": "temporarily_unavailable"}, "temporarily_unavailable"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w, b := newWorld(t), &browser{}
+			w.taking(func(rw http.ResponseWriter, r *http.Request) bool {
+				code := test.refused[r.PostForm.Get("token_type_hint")]
+				if r.URL.Path == "/revoke" && code != "" {
+					reply(rw, http.StatusBadRequest, map[string]any{"error": code})
+					return true
+				}
+				return false
+			})
+			c := newClient(t, w.config(t.TempDir(), b))
+			mustCall(t, c, "x")
+			err := c.Logout(t.Context())
+			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+			w.wantCounts("revoke=2")
+			if s, err := c.Status(t.Context()); err != nil || s.SignedIn {
+				t.Errorf("status %+v, %v", s, err)
+			}
+		})
+	}
+}
+
 func TestLoginAnew(t *testing.T) {
 	w, b := newWorld(t), &browser{}
 	c := newClient(t, w.config(t.TempDir(), b))

@@ -229,13 +229,16 @@ func (c *Client) unlimited() *http.Client {
 const formType = "application/x-www-form-urlencoded"
 
 // revoke tells the server that g is not needed any more (RFC 7009 §2). Revoking the refresh token ends the whole grant
-// where the server supports that; the access token is revoked too, where it does not.
+// where the server supports that; the access token is revoked too, where it does not. A server that does so for one of
+// them alone (§2.2.1) has done what it can.
 func (c *Client) revoke(ctx context.Context, g *grant) error {
 	if g.RevocationEndpoint == "" {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
+	revoked := false
+	var refused, unsupported error
 	for _, t := range []struct{ hint, token string }{{"refresh_token", g.RefreshToken}, {"access_token", g.AccessToken}} {
 		if t.token == "" {
 			continue
@@ -244,15 +247,24 @@ func (c *Client) revoke(ctx context.Context, g *grant) error {
 		if err != nil {
 			return err
 		}
-		if resp.StatusCode/100 != 2 {
-			err = refusal(resp, t.token, g.ClientSecret)
+		if resp.StatusCode/100 == 2 {
+			revoked = true
+		} else if err = refusal(resp, t.token, g.ClientSecret); isCode(err, "unsupported_token_type") {
+			unsupported = err
+		} else {
+			refused = errors.Join(refused, err)
 		}
 		resp.Body.Close()
-		if err != nil {
-			return err
-		}
 	}
-	return nil
+	if refused == nil && !revoked {
+		return unsupported
+	}
+	return refused
+}
+
+func isCode(err error, code string) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Code == code
 }
 
 // refusal returns the error that a response of another status than 2xx means, which is a *TransientError if a later
