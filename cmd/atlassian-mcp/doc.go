@@ -171,7 +171,8 @@ it fails as the real server does, see "atlassian-mcp help sandbox" for the names
 
 Demo starts a sandbox and a relay, plays the MCP client, and does what people ask agents to
 do. At a terminal with a display you sign in in your browser; elsewhere, with --no-browser, or
-after 30 seconds, it does that itself. It touches nothing of yours.
+after 30 seconds, it does that itself. With --fault it shows what comes of a fault, and says how
+often it struck. It touches nothing of yours.
 
 # Flags
 
