@@ -86,6 +86,9 @@ func TestLivePage(t *testing.T) {
 			t.Errorf("the page has %q", bad)
 		}
 	}
+	if got := header.Get("Cache-Control"); got != "no-store" {
+		t.Errorf("Cache-Control: %s", got)
+	}
 	if csp := header.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'; script-src 'self';") {
 		t.Errorf("Content-Security-Policy: %s", csp)
 	}

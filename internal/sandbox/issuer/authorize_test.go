@@ -96,6 +96,11 @@ func TestAuthorizeErrors(t *testing.T) {
 	if got := in.consent(Choice{}); got.Get("error") != "invalid_target" || got.Get("error_description") != "resource is required" {
 		t.Errorf("without resource: %v", got)
 	}
+	in = w.registered("/v2/mcp")
+	final, err := Accept(t.Context(), nil, in.authURL()+"&resource="+url.QueryEscape(in.resource), Choice{})
+	if err != nil || !strings.Contains(final, "error=invalid_target") {
+		t.Errorf("with two resources: %s, %v", final, err)
+	}
 	if got := w.Counts().Consents; got != 0 {
 		t.Errorf("%d pages were shown", got)
 	}

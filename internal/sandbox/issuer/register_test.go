@@ -32,6 +32,13 @@ func TestRegister(t *testing.T) {
 		if !strings.HasPrefix(secret, tt.secret) || (secret == "") != (tt.secret == "") {
 			t.Errorf("%s %s: the secret is %q", tt.path, tt.method, secret)
 		}
+		management := any(nil)
+		if tt.idLength == 16 {
+			management = w.origin + tt.path + "/" + got["client_id"].(string)
+		}
+		if got["registration_client_uri"] != management {
+			t.Errorf("%s %s: managed at %v", tt.path, tt.method, got["registration_client_uri"])
+		}
 		if got["client_id_issued_at"] != float64(w.clock.Unix()) {
 			t.Errorf("%s %s: issued at %v", tt.path, tt.method, got["client_id_issued_at"])
 		}
