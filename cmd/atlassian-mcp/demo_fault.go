@@ -45,7 +45,7 @@ func (f demoFaults) setting(server *sandbox.Server) demoSetting {
 	}
 	if f.has("api-token-disabled", "unscoped-token") {
 		owner := server.Org().People()[0]
-		s.env = []string{"ATLASSIAN_EMAIL=" + owner.Email, "ATLASSIAN_API_TOKEN=" + server.Issuer().IssueAPIToken(owner.Account, "token")}
+		s.env = []string{emailEnv + "=" + owner.Email, apiTokenEnv + "=" + server.Issuer().IssueAPIToken(owner.Account, "token")}
 	}
 	return s
 }
