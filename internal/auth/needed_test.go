@@ -44,9 +44,10 @@ func TestPatience(t *testing.T) {
 // Whoever wants a page that was opened a moment ago, by this process or another, has it in front of them.
 func TestShowAgain(t *testing.T) {
 	for _, test := range []struct {
-		after time.Duration
+		after time.Duration // is what Config.ShowAgain says
+		ago   time.Duration // is when the page was opened here
 		tabs  int
-	}{{time.Hour, 1}, {0, 6}} {
+	}{{time.Hour, 0, 1}, {time.Hour, 2 * time.Hour, 2}, {0, 0, 6}} {
 		w, b, dir := newWorld(t), &browser{away: true}, t.TempDir()
 		opened, pages := make(chan struct{}, 10), make(chan string, 10)
 		cfg := w.config(dir, b)
@@ -65,6 +66,9 @@ func TestShowAgain(t *testing.T) {
 		if _, _, err := call(Interactive(t.Context()), here, "x"); !isSignIn(err) {
 			t.Fatalf("got %v", err)
 		}
+		here.mu.Lock()
+		here.opened = here.opened.Add(-test.ago)
+		here.mu.Unlock()
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
 		together(t, 4, func(int) error {
@@ -85,7 +89,7 @@ func TestShowAgain(t *testing.T) {
 		}
 		mustCall(t, here, "y")
 		if n := b.tabs(); n != test.tabs {
-			t.Errorf("again after %v: %d tabs, want %d", test.after, n, test.tabs)
+			t.Errorf("again after %v, opened %v ago: %d tabs, want %d", test.after, test.ago, n, test.tabs)
 		}
 		w.wantCounts("register=1", "token:authorization_code=1")
 	}
