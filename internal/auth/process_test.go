@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -167,14 +166,7 @@ func TestRotationSurvivesKill(t *testing.T) {
 	w, b, dir := newWorld(t), &browser{}, t.TempDir()
 	mustCall(t, newClient(t, w.config(dir, b)), "sign in")
 	w.refuseAll()
-	atWork, goOn := make(chan bool), make(chan bool)
-	w.taking(func(rw http.ResponseWriter, r *http.Request) bool {
-		if r.PostForm.Get("grant_type") == "refresh_token" {
-			atWork <- true
-			<-goOn
-		}
-		return false
-	})
+	atWork, goOn := w.holdRefresh()
 	p := startRole(t, role{Name: "call", Server: w.URL + "/mcp", Dir: dir})
 	<-atWork
 	p.kill()

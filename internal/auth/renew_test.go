@@ -34,6 +34,19 @@ func (w *world) refreshing(f func(n int, rw http.ResponseWriter) bool) {
 	})
 }
 
+// holdRefresh has each refresh request say on atWork that it is there, and go on when goOn is closed.
+func (w *world) holdRefresh() (atWork, goOn chan bool) {
+	atWork, goOn = make(chan bool), make(chan bool)
+	w.taking(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.PostForm.Get("grant_type") == "refresh_token" {
+			atWork <- true
+			<-goOn
+		}
+		return false
+	})
+	return atWork, goOn
+}
+
 func TestRefreshIsRetried(t *testing.T) {
 	for name, fault := range map[string]func(rw http.ResponseWriter){
 		"503":               func(rw http.ResponseWriter) { rw.WriteHeader(503) },

@@ -16,14 +16,7 @@ func TestRotationSurvivesItsProcessGroup(t *testing.T) {
 	w, b, dir := newWorld(t), &browser{}, t.TempDir()
 	mustCall(t, newClient(t, w.config(dir, b)), "sign in")
 	w.refuseAll()
-	atWork, goOn := make(chan bool), make(chan bool)
-	w.taking(func(rw http.ResponseWriter, r *http.Request) bool {
-		if r.PostForm.Get("grant_type") == "refresh_token" {
-			atWork <- true
-			<-goOn
-		}
-		return false
-	})
+	atWork, goOn := w.holdRefresh()
 	cmd := role{Name: "call", Server: w.URL + "/mcp", Dir: dir}.command(t.Context())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
