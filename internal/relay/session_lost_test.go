@@ -55,6 +55,40 @@ func TestSessionLostWithSignIn(t *testing.T) {
 	}
 }
 
+// TestSSELostWithSignIn has the stream, which is the session, break when the server has forgotten the user. Nobody is asked to sign in for a stream, but
+// for the call that waits for it, at once.
+func TestSSELostWithSignIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := newLegacy(t, nil), newPerson()
+		p.gets = true
+		p.signIn()
+		cfg := p.config(s.config())
+		cfg.Remote.Transport = remote.SSEOnly
+		c := start(t, cfg)
+		c.write(initialize, initialized)
+		c.want(welcomed)
+		synctest.Wait()
+		p.signOut()
+		s.hangUp()
+		time.Sleep(time.Minute)
+		if p.tabs != 0 {
+			t.Errorf("%d tabs for a stream", p.tabs)
+		}
+		c.write(call(1, "tools/call"))
+		time.Sleep(5 * time.Second)
+		if p.tabs != 1 {
+			t.Fatalf("%d tabs for a call", p.tabs)
+		}
+		p.signIn()
+		began := time.Now()
+		c.want(result(1, `{}`))
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("back after %v", took)
+		}
+		c.end()
+	})
+}
+
 // TestSessionLostAgain has a proxy answer 404 for a while, to all or to what comes after initialize. What the client is told is about the session.
 func TestSessionLostAgain(t *testing.T) {
 	gone := status(404, "nothing here")

@@ -23,6 +23,7 @@ var errPerson = errors.New("sign-in needed")
 // A person is someone without whom the server can't be used, for as long as they are out. It stands for package auth.
 type person struct {
 	changed chan struct{}
+	gets    bool // GETs need the person too
 
 	mu     sync.Mutex    // guards the rest
 	out    bool          // nobody has signed in
@@ -74,7 +75,7 @@ func (p *person) config(cfg relay.Config) relay.Config {
 		p.mu.Lock()
 		out, in := p.out, p.in
 		p.mu.Unlock()
-		if out && req.Method == http.MethodPost {
+		if out && (req.Method == http.MethodPost || p.gets && req.Method == http.MethodGet) {
 			if req.Context().Value(waitingKey{}) == nil {
 				p.edit(func() { p.needed = true })
 				return nil, errPerson

@@ -30,7 +30,7 @@ type sse struct {
 	changed  chan struct{} // closed when stream changes
 	trouble  error         // why there is none
 	failures int           // in a row, of streams that did not last
-	seekers  int           // messages that wait for a stream
+	seekers  int           // requests that wait for a stream
 	lastID   string        // of the last event, for a server that can go on from there; "" if there is none
 	prompt   bool          // the server answers a ping also while it owes us something else
 }
@@ -228,7 +228,7 @@ func (s *sse) reconnect() {
 		s.streamMu.Lock()
 		failures := s.failures
 		if s.seekers > 0 {
-			failures = min(failures, 1) // each of these messages has cost an attempt, for which none of them is to wait longer
+			failures = min(failures, 1) // each of these requests has cost an attempt, for which none of them is to wait longer
 		}
 		delay := time.NewTimer(backoff(failures))
 		s.failures++
@@ -241,7 +241,7 @@ func (s *sse) reconnect() {
 			delay.Stop()
 			return
 		}
-		stream, err := s.connect(nil)
+		stream, err := s.connect(s.mark())
 		if err == nil {
 			if err = s.begin(stream); err == nil {
 				return
@@ -255,6 +255,16 @@ func (s *sse) reconnect() {
 		s.streamMu.Unlock()
 		s.cfg.Log.Info("server is out of reach", "error", err)
 	}
+}
+
+// mark returns how a stream is marked that is opened now: as its requests are if there are any that wait for it, see Config.Waiting.
+func (s *sse) mark() func(context.Context) context.Context {
+	s.streamMu.Lock()
+	defer s.streamMu.Unlock()
+	if s.seekers == 0 {
+		return nil
+	}
+	return s.cfg.Waiting
 }
 
 // reopen is transport's.
@@ -330,19 +340,21 @@ func (s *sse) want() {
 	}
 }
 
-// seek notes that n more messages wait for a stream.
+// seek notes that n more requests wait for a stream.
 func (s *sse) seek(n int) {
 	s.streamMu.Lock()
 	defer s.streamMu.Unlock()
 	s.seekers += n
 }
 
-// wait returns the stream, once there is one other than old. Whoever gets it is to exit its usage.
-func (s *sse) wait(ctx context.Context, old *eventStream) (*eventStream, error) {
+// wait returns the stream for call, once there is one other than old. Whoever gets it is to exit its usage.
+func (s *sse) wait(call *call, old *eventStream) (*eventStream, error) {
 	patience := time.NewTimer(s.cfg.HandshakeTimeout)
 	defer patience.Stop()
-	s.seek(1)
-	defer s.seek(-1)
+	if call.isRequest() {
+		s.seek(1)
+		defer s.seek(-1)
+	}
 	for {
 		s.streamMu.Lock()
 		stream, changed := s.stream, s.changed
@@ -359,8 +371,8 @@ func (s *sse) wait(ctx context.Context, old *eventStream) (*eventStream, error) 
 			s.streamMu.Lock()
 			defer s.streamMu.Unlock()
 			return nil, cmp.Or(s.trouble, errSilent)
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		case <-call.ctx.Done():
+			return nil, call.ctx.Err()
 		}
 	}
 }
@@ -377,7 +389,7 @@ func (s *sse) exchange(call *call) {
 	s.awaitRenewal(call)
 	var stream *eventStream
 	for range 2 {
-		next, err := s.wait(call.ctx, stream)
+		next, err := s.wait(call, stream)
 		if err != nil {
 			s.fail(call, err)
 			return
