@@ -127,11 +127,7 @@ var endStates = []struct {
 	}, []string{"tab=0", "refresh=0", "ok initialize=1"}},
 
 	{"sign_in waiting", func(w *world) ending {
-		w.script(func() { w.browse = nil })
-		s := w.start("--handshake-timeout=1s")
-		s.initialize()
-		s.says(1, ours)
-		s.write(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+		s := w.startSignedOut("--handshake-timeout=1s")
 		page := w.tab(1).args[0]
 		s.says(s.request("tools/list", "{}"), signInTool)
 		s.request("tools/call", `{"name":"sign_in","_meta":{"progressToken":"p"}}`)

@@ -154,12 +154,19 @@ func testMemoryDamaged(t *testing.T, w *world) {
 	}
 }
 
-func testSignInTool(t *testing.T, w *world) {
+// startSignedOut starts a session of somebody who has not signed in and does not look at the browser. The program opens it by itself.
+func (w *world) startSignedOut(args ...string) *session {
+	w.t.Helper()
 	w.script(func() { w.browse = nil })
-	s := w.start("--handshake-timeout=1s")
+	s := w.start(args...)
 	s.initialize()
 	s.says(1, ours)
 	s.write(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	return s
+}
+
+func testSignInTool(t *testing.T, w *world) {
+	s := w.startSignedOut("--handshake-timeout=1s")
 	page := w.tab(1).args[0]
 	s.says(s.request("tools/list", "{}"), signInTool)
 	s.wantError(s.call(), page)
@@ -180,15 +187,7 @@ func testSignInTool(t *testing.T, w *world) {
 
 // testSignInToolsShareTab has the models of two clients call sign_in several times at once.
 func testSignInToolsShareTab(t *testing.T, w *world) {
-	w.script(func() { w.browse = nil })
-	var clients [2]*session
-	for i := range clients {
-		s := w.start("--handshake-timeout=1s")
-		s.initialize()
-		s.says(1, ours)
-		s.write(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
-		clients[i] = s
-	}
+	clients := []*session{w.startSignedOut("--handshake-timeout=1s"), w.startSignedOut("--handshake-timeout=1s")}
 	page := w.tab(1).args[0]
 	ids := make(map[*session][]int)
 	for _, s := range clients {
@@ -242,11 +241,7 @@ func testSignInElicited(t *testing.T, w *world) {
 
 // testSignInByLogin has a tab ignored for its time. When the user has time they run login, in a shell.
 func testSignInByLogin(t *testing.T, w *world) {
-	w.script(func() { w.browse = nil })
-	s := w.start("--auth-timeout=1s", "--handshake-timeout=2s")
-	s.initialize()
-	s.says(1, ours)
-	s.write(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	s := w.startSignedOut("--auth-timeout=1s", "--handshake-timeout=2s")
 	w.tab(1)
 	s.stderr.await("nobody signed in within 1s", 1)
 	w.script(func() { w.browse = w.visit })
@@ -261,11 +256,7 @@ func testSignInByLogin(t *testing.T, w *world) {
 
 // testAPITokenByLogin has the user give an API token in place of a sign-in while the page of that waits.
 func testAPITokenByLogin(t *testing.T, w *world) {
-	w.script(func() { w.browse = nil })
-	s := w.start()
-	s.initialize()
-	s.says(1, ours)
-	s.write(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	s := w.startSignedOut()
 	page := w.tab(1).args[0]
 	id := s.call()
 	w.script(func() { w.access["canary-key"] = "a service" })
