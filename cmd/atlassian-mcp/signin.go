@@ -112,7 +112,7 @@ func (f *signInFlags) config(cmd *cobra.Command, server *connection, log *slog.L
 		ClientMetadataURL: f.clientMetadataURL,
 		Scope:             f.scope,
 		Resource:          f.resource,
-		PinnedIssuers:     pinnedIssuers,
+		PinnedIssuers:     pinnedIssuers(),
 		DeviceCode:        f.deviceCode,
 		ClientCredentials: f.clientCredentials,
 		CallbackPort:      f.callbackPort,
@@ -135,13 +135,13 @@ func (f *signInFlags) config(cmd *cobra.Command, server *connection, log *slog.L
 	return cfg, err
 }
 
-// pinnedIssuers are Atlassian's servers whose metadata has named another issuer than their address says.
-var pinnedIssuers = func() (pinned []auth.PinnedIssuer) {
+// pinnedIssuers returns Atlassian's servers whose metadata has named another issuer than their address says.
+func pinnedIssuers() (pinned []auth.PinnedIssuer) {
 	for _, p := range atlassian.PinnedIssuers {
 		pinned = append(pinned, auth.PinnedIssuer{Asked: p.Asked, Answered: p.Answered})
 	}
 	return pinned
-}()
+}
 
 // renewer returns what starts this program again to renew the sign-in to server, which is kept in store, see auth.Config.
 func renewer(cmd *cobra.Command, server *url.URL, store *keychain.Store) func() *exec.Cmd {

@@ -41,7 +41,7 @@ func refusals() []Refusal {
 		{
 			Name:   "api-token-disabled",
 			Cause:  "the organization does not allow API tokens for the Rovo MCP server",
-			Advice: "Have an organization admin allow API tokens (" + serverPage + ", Authentication), which can take hours to come into force; or sign in with 'atlassian-mcp login'.",
+			Advice: "Have an organization admin allow API tokens (" + serverPage + ", Authentication), which can take hours to come into force; or leave the token out, and sign in with 'atlassian-mcp login'.",
 			texts:  []string{"permission to connect via API token"},
 		},
 		{
