@@ -32,6 +32,9 @@ func TestRegister(t *testing.T) {
 		if !strings.HasPrefix(secret, tt.secret) || (secret == "") != (tt.secret == "") {
 			t.Errorf("%s %s: the secret is %q", tt.path, tt.method, secret)
 		}
+		if expires, has := got["client_secret_expires_at"]; has != (secret != "") || has && expires != 0.0 {
+			t.Errorf("%s %s: the secret expires at %v", tt.path, tt.method, expires)
+		}
 		management := any(nil)
 		if tt.idLength == 16 {
 			management = w.origin + tt.path + "/" + got["client_id"].(string)

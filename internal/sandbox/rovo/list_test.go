@@ -164,6 +164,39 @@ func TestTools(t *testing.T) {
 	}
 }
 
+// TestDocumented compares tools that came after the capture with what is known of them: what they take, * where they can't do without.
+func TestDocumented(t *testing.T) {
+	const read, write = true, false
+	for _, tt := range []struct {
+		name, title string
+		readOnly    bool
+		takes       string
+	}{
+		{"addWorklogToJiraIssue", "Add or update worklog", write,
+			"cloudId* issueIdOrKey* timeSpent* worklogId commentBody started visibility contentFormat"},
+		{"getIssueLinkTypes", "Get issue link types", read, "cloudId*"},
+		{"createIssueLink", "Create issue link", write, "cloudId* inwardIssue* outwardIssue* type* comment contentFormat"},
+		{"getConfluenceCommentChildren", "Get comment replies", read, "cloudId* commentId* commentType* sort contentFormat limit cursor"},
+		{"getContentFormatGuide", "Get content format guide", read, "cloudId toolName"},
+	} {
+		tool := toolNamed(v1(), tt.name)
+		var s schema
+		if err := json.Unmarshal(tool.InputSchema, &s); err != nil {
+			t.Fatal(err)
+		}
+		var takes []string
+		for _, p := range s.Properties {
+			if slices.Contains(s.Required, p.name) {
+				p.name += "*"
+			}
+			takes = append(takes, p.name)
+		}
+		if got := strings.Join(takes, " "); got != tt.takes || tool.Annotations != (Annotations{Title: tt.title, ReadOnlyHint: tt.readOnly, IdempotentHint: tt.readOnly}) {
+			t.Errorf("%s takes %s, and is %+v", tt.name, got, tool.Annotations)
+		}
+	}
+}
+
 // TestReadOnly switches the permission groups off that write.
 func TestReadOnly(t *testing.T) {
 	o := open(t)
