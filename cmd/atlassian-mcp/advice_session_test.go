@@ -126,6 +126,50 @@ func TestStaleSession(t *testing.T) {
 	}
 }
 
+// TestStaleToken has an API token come to its end, however it was given: it can't be renewed, so that nothing is promised and no session opened again.
+func TestStaleToken(t *testing.T) {
+	for _, given := range []string{"in the environment", "by login", "as a header"} {
+		t.Run(given, func(t *testing.T) {
+			t.Parallel()
+			server, u := startSandbox(t), newShell(t)
+			address := server.Endpoint("/v1/mcp")
+			ada := server.Org().People()[0]
+			token := apiToken{Email: ada.Email, Token: server.Issuer().IssueAPIToken(ada.Account, "token")}
+			var flags []string
+			switch given {
+			case "in the environment":
+				u.env = append(u.env, emailEnv+"="+token.Email, apiTokenEnv+"="+token.Token)
+			case "by login":
+				login := u.command("login", "--api-token", address)
+				login.Env = append(login.Env, emailEnv+"="+token.Email)
+				login.Stdin = strings.NewReader(token.Token)
+				if out, err := login.CombinedOutput(); err != nil {
+					t.Fatalf("login: %v: %s", err, out)
+				}
+			default:
+				flags = []string{"--header", "Authorization: " + token.authorization()}
+			}
+			s := u.ide(append([]string{address}, flags...)...)
+			opened := server.Counts().Opened
+			if err := server.SetFault("upstream-401", "1"); err != nil {
+				t.Fatal(err)
+			}
+			if answer := s.call(whoAmI); !strings.Contains(answer, "Create a new API token") || strings.Contains(answer, "login") || strings.Contains(answer, "Call the tool again") {
+				t.Errorf("got %s", answer)
+			}
+			if answer := s.call(whoAmI); !strings.Contains(answer, ada.Name) {
+				t.Errorf("then got %s", answer)
+			}
+			if stderr := s.end(); strings.Count(stderr, "hint:") != 1 || strings.Contains(stderr, "level=") {
+				t.Errorf("standard error %q", stderr)
+			}
+			if n := server.Counts(); n.Opened != opened || n.Issuer.Refreshes != 0 {
+				t.Errorf("%d sessions, %d of them after the first call; %d renewals", n.Opened, n.Opened-opened, n.Issuer.Refreshes)
+			}
+		})
+	}
+}
+
 // TestAdviceSignedIn checks what the client and the person get when the server refuses somebody who has signed in, by each way that it has.
 func TestAdviceSignedIn(t *testing.T) {
 	for _, tt := range []struct {
