@@ -79,6 +79,18 @@ func TestDemoDenied(t *testing.T) {
 	p.sees("sign-ins: 0,")
 }
 
+// TestDemoElsewhere has the person choose another site than the one that the demo knows.
+func TestDemoElsewhere(t *testing.T) {
+	t.Parallel()
+	p, tabs := startDemo(t)
+	if _, err := issuer.Accept(t.Context(), nil, <-tabs, issuer.Choice{Sites: []string{"acme-labs"}}); err != nil {
+		t.Fatal(err)
+	}
+	p.leaves(exitFailure)
+	p.sees("the site acme, where all the rest is done, was not chosen at the sign-in")
+	p.sees("2 of 15 steps worked")
+}
+
 // TestDemoAlone has nobody look at the browser: the demo goes on without them.
 func TestDemoAlone(t *testing.T) {
 	t.Parallel()

@@ -95,7 +95,7 @@ func (w *demoWork) findSite() (string, error) {
 			return fmt.Sprintf("%s, at %s", who.Name, s.URL), nil
 		}
 	}
-	return "", errors.New("there is no site acme")
+	return "", errors.New("the site acme, where all the rest is done, was not chosen at the sign-in")
 }
 
 // on returns arguments for a tool of the site.
