@@ -29,6 +29,7 @@ var imports = map[string][]string{
 	"internal/auth":           {"internal/keychain"},
 	"internal/keychain":       {},
 	"internal/atlassian":      {},
+	"internal/memnet":         {}, // for tests
 	"internal/ide":            {},
 	"internal/sandbox":        {"internal/sandbox/issuer", "internal/sandbox/rovo"},
 	"internal/sandbox/issuer": {},

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/era"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/memnet"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/remote"
 )
 
@@ -27,8 +27,7 @@ import (
 type server struct {
 	t      *testing.T
 	script script
-	conns  chan net.Conn
-	closed chan struct{}
+	net    *memnet.Server
 
 	mu      sync.Mutex // guards the rest
 	seen    []string   // bodies, with our ids made short
@@ -51,47 +50,15 @@ const found = `{"resultType":"complete","supportedVersions":["2026-07-28"],"capa
 const acknowledged = `{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":$FILTER,"_meta":{"io.modelcontextprotocol/subscriptionId":$ID}}}`
 
 func newServer(t *testing.T, script script) *server {
-	s := &server{t: t, script: script, conns: make(chan net.Conn), closed: make(chan struct{})}
-	h := &http.Server{Handler: s}
-	served := make(chan struct{})
-	go func() {
-		h.Serve(s)
-		close(served)
-	}()
-	t.Cleanup(func() {
-		h.Close()
-		<-served
-	})
+	s := &server{t: t, script: script}
+	var stop func()
+	s.net, stop = memnet.Serve(s)
+	t.Cleanup(stop)
 	return s
 }
 
-// Accept, Close and Addr make a net.Listener of s.
-func (s *server) Accept() (net.Conn, error) {
-	select {
-	case c := <-s.conns:
-		return c, nil
-	case <-s.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (s *server) Close() error {
-	close(s.closed) // http.Server does it once
-	return nil
-}
-
-func (s *server) Addr() net.Addr { return &net.IPAddr{} }
-
 func (s *server) config() remote.Config {
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		ours, theirs := net.Pipe()
-		select {
-		case s.conns <- theirs:
-			return ours, nil
-		case <-s.closed:
-			return nil, net.ErrClosed
-		}
-	}}
+	transport := &http.Transport{DialContext: s.net.Dial}
 	s.t.Cleanup(transport.CloseIdleConnections)
 	return remote.Config{URL: &url.URL{Scheme: "http", Host: "server.test", Path: "/mcp"}, Do: remote.NewClient(transport).Do}
 }

@@ -238,7 +238,7 @@ func newNetwork(t *testing.T, s *server) *network {
 		if n.down.Load() {
 			return nil, errNetwork
 		}
-		return s.dial(ctx, network, addr)
+		return s.net.Dial(ctx, network, addr)
 	}}
 	t.Cleanup(n.transport.CloseIdleConnections)
 	return n

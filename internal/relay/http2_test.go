@@ -30,6 +30,27 @@ type rawHTTP2 struct {
 	seen map[string]int // by method
 }
 
+// connect starts s, and runs a relay that has a session with it.
+func (s *rawHTTP2) connect(t *testing.T) *client {
+	t.Helper()
+	s.seen = make(map[string]int)
+	h := httptest.NewUnstartedServer(nil)
+	h.TLS = &tls.Config{NextProtos: []string{"h2"}}
+	h.Config.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){"h2": s.serve}
+	h.StartTLS()
+	t.Cleanup(h.Close)
+	to, err := url.Parse(h.URL + "/mcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := h.Client().Transport.(*http.Transport)
+	transport.ForceAttemptHTTP2 = true
+	c := start(t, relay.Config{Remote: remote.Config{URL: to, Do: remote.NewClient(transport).Do}})
+	c.write(initialize, initialized)
+	c.want(welcomed)
+	return c
+}
+
 // serve is a function of http.Server.TLSNextProto.
 func (s *rawHTTP2) serve(_ *http.Server, conn *tls.Conn, _ http.Handler) {
 	defer conn.Close()
@@ -111,21 +132,8 @@ func TestHTTP2NotRepeated(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			raw := &rawHTTP2{fail: fail, seen: make(map[string]int)}
-			s := httptest.NewUnstartedServer(nil)
-			s.TLS = &tls.Config{NextProtos: []string{"h2"}}
-			s.Config.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){"h2": raw.serve}
-			s.StartTLS()
-			t.Cleanup(s.Close)
-			to, err := url.Parse(s.URL + "/mcp")
-			if err != nil {
-				t.Fatal(err)
-			}
-			transport := s.Client().Transport.(*http.Transport)
-			transport.ForceAttemptHTTP2 = true
-			c := start(t, relay.Config{Remote: remote.Config{URL: to, Do: remote.NewClient(transport).Do}})
-			c.write(initialize, initialized)
-			c.want(welcomed)
+			raw := &rawHTTP2{fail: fail}
+			c := raw.connect(t)
 			c.write(call(1, "tools/call"))
 			c.wantError("1", -31000, "")
 			c.write(call(2, "ping"))

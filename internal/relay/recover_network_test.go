@@ -1,7 +1,6 @@
 package relay_test
 
 import (
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -137,23 +136,6 @@ func throughGate(t *testing.T, s *server, http2 bool, ping time.Duration) (*gate
 	return g, c
 }
 
-// await waits for something to become true.
-func await(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !f(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
-// streaming reports whether a stream of listening is open.
-func (s *server) streaming() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.streams) > 0
-}
-
 // counted answers calls and counts them by their id.
 func counted(counts *sync.Map) reply {
 	return func(s *server, w http.ResponseWriter, r request) {
@@ -177,8 +159,8 @@ func TestRecoverReset(t *testing.T) {
 				for i := range 8 {
 					c.write(call(id+i, "hang"))
 				}
-				await(t, "the calls reach the server", func() bool { return len(s.requests("hang")) == 8*(round+1) })
-				await(t, "the stream is open", s.streaming)
+				s.await("hang", 8*(round+1))
+				s.await("stream", round+1)
 				g.reset()
 				for range 8 {
 					if m := mustParse(t, c.next()); !m.Failed {
@@ -203,6 +185,9 @@ func TestRecoverReset(t *testing.T) {
 				}
 				return true
 			})
+			s.await("stream", rounds+1)
+			s.message(`{"jsonrpc":"2.0","method":"n"}`)
+			c.want(`{"jsonrpc":"2.0","method":"n"}`)
 			s.count("hang", 8*rounds)
 			s.count("initialize", 1)
 			c.in.Close()
@@ -214,20 +199,18 @@ func TestRecoverReset(t *testing.T) {
 // TestRecoverHalfOpen has connections of HTTP/2 lose their other end in silence. Its pings find out: calls are answered, the stream is opened again,
 // and what comes later doesn't notice.
 func TestRecoverHalfOpen(t *testing.T) {
-	s := newServer(t, script{"hang": hang, "GET": listening("id: 1\n\n")})
+	s := newServer(t, script{"hang": hang, "GET": inTurn(listening("id: 1\n"+data(`{"jsonrpc":"2.0","method":"first"}`)), listening(""))})
 	g, c := throughGate(t, s, true, 2*time.Second) // a busy machine takes its time to answer a ping
-	await(t, "the stream is open", s.streaming)
+	c.want(`{"jsonrpc":"2.0","method":"first"}`)
 	c.write(call(1, "hang"))
-	await(t, "the call reaches the server", func() bool { return len(s.requests("hang")) == 1 })
+	s.await("hang", 1)
 	g.deafen()
 	c.wantError("1", -31000, "may have been carried out")
 	c.write(call(2, "ping"))
 	c.want(result(2, `{}`))
-	await(t, "the stream is opened again", func() bool { return len(s.requests("GET")) == 2 })
-	await(t, "the stream works", func() bool {
-		s.message(`{"jsonrpc":"2.0","method":"n"}`) // on the newest; the server doesn't know that the old one is dead
-		return c.next() == `{"jsonrpc":"2.0","method":"n"}`
-	})
+	s.await("stream", 2)
+	s.message(`{"jsonrpc":"2.0","method":"n"}`) // on the newest; the server doesn't know that the old one is dead
+	c.want(`{"jsonrpc":"2.0","method":"n"}`)
 	if got := s.requests("GET")[1].Header.Get("Last-Event-ID"); got != "1" {
 		t.Errorf("resumed after %q", got)
 	}
@@ -267,7 +250,7 @@ func TestRecoverRefusedStream(t *testing.T) {
 	for name, test := range map[string]struct{ refusals, tries int }{"twice": {2, 3}, "for ever": {1000, 5}} {
 		t.Run(name, func(t *testing.T) {
 			tries := 0
-			raw := &rawHTTP2{seen: make(map[string]int), fail: func(w io.Writer, stream uint32) {
+			raw := &rawHTTP2{fail: func(w io.Writer, stream uint32) {
 				if tries++; tries <= test.refusals {
 					writeFrame(w, frameReset, 0, stream, []byte{0, 0, 0, 0x7})
 					return
@@ -275,20 +258,7 @@ func TestRecoverRefusedStream(t *testing.T) {
 				writeFrame(w, frameHeaders, flagEndHeaders, stream, []byte("\x88\x0f\x10\x10application/json"))
 				writeFrame(w, frameData, flagEndStream, stream, []byte(result(1, `{}`)))
 			}}
-			s := httptest.NewUnstartedServer(nil)
-			s.TLS = &tls.Config{NextProtos: []string{"h2"}}
-			s.Config.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){"h2": raw.serve}
-			s.StartTLS()
-			t.Cleanup(s.Close)
-			to, err := url.Parse(s.URL + "/mcp")
-			if err != nil {
-				t.Fatal(err)
-			}
-			transport := s.Client().Transport.(*http.Transport)
-			transport.ForceAttemptHTTP2 = true
-			c := start(t, relay.Config{Remote: remote.Config{URL: to, Do: remote.NewClient(transport).Do}})
-			c.write(initialize, initialized)
-			c.want(welcomed)
+			c := raw.connect(t)
 			c.write(call(1, "tools/call"))
 			if test.tries > test.refusals {
 				c.want(result(1, `{}`))
@@ -315,12 +285,13 @@ func TestRecoverRestart(t *testing.T) {
 		"GET":        unlessSession(id, listening("")),
 	})
 	serve := func(address string) (*http.Server, string) {
-		var listener net.Listener
-		await(t, "the address is free", func() (ok bool) {
-			var err error
-			listener, err = net.Listen("tcp", address)
-			return err == nil
-		})
+		listener, err := net.Listen("tcp", address)
+		for late := time.Now().Add(patience); err != nil; listener, err = net.Listen("tcp", address) {
+			if time.Now().After(late) {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Millisecond) // somebody else has the address for the moment, and nothing tells when that is over
+		}
 		h := &http.Server{Handler: s}
 		go h.Serve(listener)
 		return h, listener.Addr().String()
@@ -332,9 +303,9 @@ func TestRecoverRestart(t *testing.T) {
 	c.write(initialize, initialized)
 	c.want(welcomed)
 	for round := range 5 {
-		await(t, "the stream is open", s.streaming)
+		s.await("stream", round+1)
 		c.write(call(round*10+1, "hang"))
-		await(t, "the call reaches the server", func() bool { return len(s.requests("hang")) == round+1 })
+		s.await("hang", round+1)
 		h.Close()
 		c.wantError(fmt.Sprint(round*10+1), -31000, "may have been carried out")
 		c.write(call(round*10+2, "tools/call"))

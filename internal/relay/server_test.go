@@ -1,9 +1,7 @@
 package relay_test
 
 import (
-	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,6 +11,7 @@ import (
 	"time"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/memnet"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/relay"
 	"github.com/atlassian-mcp/atlassian-mcp/internal/remote"
 )
@@ -22,13 +21,14 @@ import (
 type server struct {
 	t      *testing.T
 	script script
-	conns  chan net.Conn
-	closed chan struct{}
+	net    *memnet.Server
 
 	mu      sync.Mutex // guards the rest
 	seen    []request
 	counts  map[string]int // by path and name
 	streams []*openStream  // of listening, oldest first
+	opened  int            // of these, in all
+	changed chan struct{}  // closed when one of these has changed
 }
 
 // A script says what a request gets, by its name and, if there is one, by its path and name: "/sse GET". What it doesn't name gets an
@@ -49,53 +49,16 @@ type request struct {
 
 // newServer returns a server that is there until the end of the test.
 func newServer(t *testing.T, script script) *server {
-	s := &server{t: t, script: script, conns: make(chan net.Conn), closed: make(chan struct{}), counts: make(map[string]int)}
-	h := &http.Server{Handler: s}
-	served := make(chan struct{})
-	go func() {
-		h.Serve(s)
-		close(served)
-	}()
-	t.Cleanup(func() {
-		h.Close()
-		<-served
-	})
+	s := &server{t: t, script: script, counts: make(map[string]int), changed: make(chan struct{})}
+	var stop func()
+	s.net, stop = memnet.Serve(s)
+	t.Cleanup(stop)
 	return s
-}
-
-// Accept, Close and Addr make a net.Listener of s.
-func (s *server) Accept() (net.Conn, error) {
-	select {
-	case c := <-s.conns:
-		return c, nil
-	case <-s.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (s *server) Close() error {
-	close(s.closed) // http.Server does it once
-	return nil
-}
-
-func (s *server) Addr() net.Addr { return &net.IPAddr{} }
-
-// dial is a dial of http.Transport's.
-func (s *server) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	ours, theirs := net.Pipe()
-	select {
-	case s.conns <- theirs:
-		return ours, nil
-	case <-s.closed:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // config returns what relays to s.
 func (s *server) config() relay.Config {
-	transport := &http.Transport{DialContext: s.dial}
+	transport := &http.Transport{DialContext: s.net.Dial}
 	s.t.Cleanup(transport.CloseIdleConnections)
 	return relay.Config{Remote: remote.Config{
 		URL:       &url.URL{Scheme: "http", Host: "server.test", Path: "/mcp"},
@@ -129,6 +92,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	s.counts[r.URL.Path+" "+r.name]++
 	r.n = s.counts[r.URL.Path+" "+r.name]
 	s.seen = append(s.seen, r)
+	s.change()
 	s.mu.Unlock()
 	s.reply(r)(s, w, r)
 }
@@ -185,6 +149,39 @@ func (s *server) count(name string, n int) {
 	}
 }
 
+// change tells those who await something. s.mu is held.
+func (s *server) change() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// await waits until so many requests of a name have come, or, of the name "stream", have led to a stream of listening.
+func (s *server) await(name string, n int) {
+	s.t.Helper()
+	late := time.After(patience)
+	for {
+		s.mu.Lock()
+		changed, got := s.changed, s.opened
+		if name != "stream" {
+			got = 0
+			for _, r := range s.seen {
+				if r.name == name {
+					got++
+				}
+			}
+		}
+		s.mu.Unlock()
+		if got >= n {
+			return
+		}
+		select {
+		case <-changed:
+		case <-late:
+			s.t.Fatalf("server never saw %d × %s: %q", n, name, s.names())
+		}
+	}
+}
+
 // say writes events on the newest stream of listening.
 func (s *server) say(events string) {
 	s.t.Helper()
@@ -219,6 +216,8 @@ func listening(events string) reply {
 		open := &openStream{make(chan string), r.Context().Done()}
 		s.mu.Lock()
 		s.streams = append(s.streams, open)
+		s.opened++
+		s.change()
 		s.mu.Unlock()
 		defer func() {
 			s.mu.Lock()

@@ -256,7 +256,7 @@ func TestSilenceUnread(t *testing.T) {
 			var unread atomic.Bool // so is the next connection
 			transport := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 				if !unread.CompareAndSwap(true, false) {
-					return s.dial(ctx, network, addr)
+					return s.net.Dial(ctx, network, addr)
 				}
 				ours, theirs := net.Pipe()
 				t.Cleanup(func() { theirs.Close() })

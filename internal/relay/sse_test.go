@@ -214,6 +214,45 @@ func TestSSEDown(t *testing.T) {
 	})
 }
 
+// TestSSEStatusLater has the server answer on the stream before it says that it has accepted the request, which is not cut off for that.
+func TestSSEStatusLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newLegacy(t, nil)
+		initialize, initialized := s.script["initialize"], make(chan struct{})
+		var cut atomic.Bool
+		s.script["initialize"] = func(s *server, w http.ResponseWriter, r request) {
+			if r.n == 1 {
+				initialize(s, w, r)
+				return
+			}
+			s.message(result(r.m.ID, welcome))
+			select {
+			case <-initialized:
+				accepted(s, w, r)
+			case <-r.Context().Done():
+				cut.Store(true)
+			}
+		}
+		s.script["notifications/initialized"] = func(s *server, w http.ResponseWriter, r request) {
+			if r.n == 2 {
+				synctest.Wait()
+				close(initialized)
+			}
+			accepted(s, w, r)
+		}
+		c := s.connect()
+		s.hangUp()
+		synctest.Wait()
+		c.write(call(1, "tools/call"))
+		c.want(result(1, `{}`))
+		c.end()
+		s.count("initialize", 2)
+		if cut.Load() {
+			t.Error("the request was cut off")
+		}
+	})
+}
+
 // TestSSEBack has the server come back when many calls have asked for it in vain, and nobody asks but those that wait already.
 func TestSSEBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

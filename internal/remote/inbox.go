@@ -236,21 +236,28 @@ func anonymous(id jsonrpc.ID) bool { return id == "" || id == "null" }
 
 // ask sends a request of our own by exchange and returns its response. It is marked as ctx is, see Config.Waiting.
 func (c *conn) ask(ctx context.Context, m jsonrpc.Message, exchange func(*call)) (jsonrpc.Message, error) {
-	call := newCall(ctx, m)
-	defer call.cancel()
+	// The response may come on another stream, before the status of the request. To cancel that then would be too early: net/http closes the connection,
+	// which may be that of the next request already (it does so still in Go 1.26).
+	call := newCall(context.WithoutCancel(ctx), m)
 	call.answer = make(chan jsonrpc.Message, 1)
 	c.mu.Lock()
 	c.expect(call)
 	c.mu.Unlock()
 	defer c.finish(call)
-	c.tasks.Go(func() { exchange(call) })
+	defer c.wait(call)
+	c.tasks.Go(func() {
+		defer call.cancel()
+		defer context.AfterFunc(c.ctx, call.cancel)()
+		exchange(call)
+	})
 	select {
 	case m := <-call.answer:
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		return m, call.cause
-	case <-call.ctx.Done():
-		return jsonrpc.Message{}, context.Cause(call.ctx)
+	case <-ctx.Done():
+		call.cancel()
+		return jsonrpc.Message{}, context.Cause(ctx)
 	}
 }
 

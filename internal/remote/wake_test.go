@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
+	"github.com/atlassian-mcp/atlassian-mcp/internal/memnet"
 )
 
 // A sleeper is a conn on a computer that can be put to sleep, with a server that is reached through memory alone.
@@ -23,8 +24,7 @@ type sleeper struct {
 	conn   Conn
 	asleep atomic.Int64  // by how much the wall clock is ahead
 	finish chan struct{} // closed to have "slow" answered
-	conns  chan net.Conn
-	closed chan struct{}
+	net    *memnet.Server
 	said   chan string // on the newest stream
 	got    chan jsonrpc.Message
 
@@ -34,25 +34,11 @@ type sleeper struct {
 	count map[string]int // by method of HTTP or of the message
 }
 
-func (s *sleeper) Accept() (net.Conn, error) {
-	select {
-	case c := <-s.conns:
-		return c, nil
-	case <-s.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (s *sleeper) Close() error   { close(s.closed); return nil }
-func (s *sleeper) Addr() net.Addr { return &net.IPAddr{} }
-
-func (s *sleeper) dial(context.Context, string, string) (net.Conn, error) {
-	ours, theirs := net.Pipe()
+func (s *sleeper) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	s.mu.Lock()
 	s.dials++
 	s.mu.Unlock()
-	s.conns <- theirs
-	return ours, nil
+	return s.net.Dial(ctx, network, addr)
 }
 
 func (s *sleeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -111,13 +97,9 @@ func (s *sleeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // startSleeper opens a session. It must be ended by end.
 func startSleeper(t *testing.T, transport Transport, with ...func(*Config)) *sleeper {
-	s := &sleeper{t: t, finish: make(chan struct{}), conns: make(chan net.Conn), closed: make(chan struct{}), got: make(chan jsonrpc.Message, 100), count: make(map[string]int)}
-	server := &http.Server{Handler: s}
-	served := make(chan struct{})
-	go func() {
-		server.Serve(s)
-		close(served)
-	}()
+	s := &sleeper{t: t, finish: make(chan struct{}), got: make(chan jsonrpc.Message, 100), count: make(map[string]int)}
+	var stop func()
+	s.net, stop = memnet.Serve(s)
 	pool := NewPool(&http.Transport{DialContext: s.dial})
 	cfg := Config{
 		URL:       &url.URL{Scheme: "http", Host: "server.test", Path: "/mcp"},
@@ -151,8 +133,7 @@ func startSleeper(t *testing.T, transport Transport, with ...func(*Config)) *sle
 		conn.Close()
 		<-received
 		pool.CloseIdleConnections()
-		server.Close()
-		<-served
+		stop()
 	})
 	s.send("", "notifications/initialized")
 	synctest.Wait()
