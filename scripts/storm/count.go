@@ -53,7 +53,7 @@ func (s *storm) judge() *report {
 	for _, n := range c.errors {
 		failed += n
 	}
-	row("faults", "%d", c.faults)
+	row("faults", "%d, by --seed %d", c.faults, s.cfg.seed)
 	row("requests sent", "%d", len(c.everything))
 	row("answered once", "%d: %d results, %d errors, %d after a cancellation", c.results+failed+c.raced, c.results, failed, c.raced)
 	row("cancelled, and not answered", "%d", c.cancelled-c.raced)
@@ -65,7 +65,7 @@ func (s *storm) judge() *report {
 		case req.abandoned:
 			abandoned++
 		default:
-			unanswered = append(unanswered, fmt.Sprintf("sent %s, %v ago: %s", req.sent.Format(clock), took.Round(time.Second), req.frame))
+			unanswered = append(unanswered, fmt.Sprintf("%s: sent %s, %v ago: %s", req.relay, req.sent.Format(clock), took.Round(time.Second), req.frame))
 		}
 	}
 	row("in flight when the host ended the relay", "%d", abandoned)
@@ -83,12 +83,12 @@ func (s *storm) judge() *report {
 		case req == nil:
 			unknown = append(unknown, mark)
 		case n > 1:
-			twice = append(twice, fmt.Sprintf("%d times: sent %s: %s", n, req.sent.Format(clock), req.frame))
+			twice = append(twice, fmt.Sprintf("%s: %d times: sent %s: %s", req.relay, n, req.sent.Format(clock), req.frame))
 		}
 	}
 	for mark, req := range c.calls {
 		if req.succeeded && s.server.marks[mark] == 0 {
-			unmade = append(unmade, req.frame)
+			unmade = append(unmade, req.relay+": "+req.frame)
 		}
 	}
 	row("tools/calls carried out", "%d of %d", carriedOut, len(c.calls))

@@ -235,8 +235,8 @@ func (s *storm) lockWaits(since time.Time) {
 		if req.mark == "" {
 			continue
 		}
-		if relay := req.mark[:strings.LastIndex(req.mark, "-")]; req.failed != "" {
-			errors[relay]++
+		if strings.Contains(req.failed, "renew") { // which takes too long, here or in another process
+			errors[req.relay]++
 		} else if req.succeeded {
 			c.problems = append(c.problems, "lock holder: an answer past the lock: "+req.frame)
 		}
@@ -244,7 +244,7 @@ func (s *storm) lockWaits(since time.Time) {
 	c.mu.Unlock()
 	for _, r := range s.living() {
 		if errors[r.name] == 0 {
-			s.problem("lock holder: %s has answered no call with an error", r.name)
+			s.problem("lock holder: %s says of no call that it waits for a renewal", r.name)
 		}
 	}
 }

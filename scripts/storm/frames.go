@@ -16,6 +16,7 @@ import (
 
 // A request is one of an agent's.
 type request struct {
+	relay  string // the name of the one that is asked
 	id     string // JSON
 	frame  string // the beginning of it, for people
 	mark   string // of a tools/call
@@ -137,18 +138,18 @@ type counts struct {
 const lateAfter = 5 * time.Second
 
 // take notes the answer to a request, from a relay that last woke up at some time.
-func (c *counts) take(name string, woke time.Time, req *request, f *frame) {
+func (c *counts) take(woke time.Time, req *request, f *frame) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !req.answered.IsZero() {
-		c.twice = append(c.twice, fmt.Sprintf("%s: %s: %s", name, req.frame, clip(f.raw)))
+		c.twice = append(c.twice, fmt.Sprintf("%s: %s: %s", req.relay, req.frame, clip(f.raw)))
 		return
 	}
 	req.answered = time.Now()
 	if !req.cancelled.IsZero() {
 		c.raced++
 		if since := min(req.answered.Sub(req.cancelled), req.answered.Sub(woke)); since > lateAfter {
-			c.late = append(c.late, fmt.Sprintf("%s: %s: %v after its cancellation: %s", name, req.frame, since, clip(f.raw)))
+			c.late = append(c.late, fmt.Sprintf("%s: %s: %v after its cancellation: %s", req.relay, req.frame, since, clip(f.raw)))
 		}
 		return
 	}
@@ -158,7 +159,7 @@ func (c *counts) take(name string, woke time.Time, req *request, f *frame) {
 		return
 	}
 	if !strings.Contains(f.raw, req.wants) {
-		c.wrong = append(c.wrong, fmt.Sprintf("%s: %s: %s", name, req.frame, clip(f.raw)))
+		c.wrong = append(c.wrong, fmt.Sprintf("%s: %s: %s", req.relay, req.frame, clip(f.raw)))
 	}
 	req.succeeded = true
 	c.results++

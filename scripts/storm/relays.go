@@ -180,7 +180,7 @@ func (r *relay) ask(method, params, mark, wants string) *request {
 	if params != "" {
 		line = fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":%q,"params":%s}`, id, method, params)
 	}
-	req := &request{id: id, frame: clip(line), mark: mark, method: method, wants: wants, sent: time.Now(), answer: make(chan *frame, 1)}
+	req := &request{relay: r.name, id: id, frame: clip(line), mark: mark, method: method, wants: wants, sent: time.Now(), answer: make(chan *frame, 1)}
 	r.pending[id] = req
 	r.mu.Unlock()
 	c := &r.s.count
@@ -328,7 +328,7 @@ func (r *relay) hear(line string) {
 		r.strange(line)
 		return
 	}
-	c.take(r.name, woke, req, f)
+	c.take(woke, req, f)
 	if known {
 		req.answer <- f
 	}

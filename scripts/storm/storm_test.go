@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"reflect"
 	"strings"
@@ -29,6 +30,9 @@ func TestStorm(t *testing.T) {
 	var table strings.Builder
 	rep.print(&table)
 	t.Logf("\n%s", table.String())
+	if again := fmt.Sprintf("by --seed %d\n", seed); !strings.Contains(table.String(), again) {
+		t.Errorf("the table does not have %q", again)
+	}
 	for _, what := range rep.broken {
 		t.Error(what)
 	}
@@ -71,20 +75,20 @@ func TestJudge(t *testing.T) {
 	for name, breakIt := range map[string]func(*storm, *request){
 		"unanswered": func(_ *storm, req *request) { req.abandoned = false },
 		"answered twice": func(s *storm, req *request) {
-			s.count.take("relay", time.Time{}, req, answer)
-			s.count.take("relay", time.Time{}, req, answer)
+			s.count.take(time.Time{}, req, answer)
+			s.count.take(time.Time{}, req, answer)
 		},
 		"answered late after cancellation": func(s *storm, req *request) {
 			req.cancelled = time.Now().Add(-time.Minute)
-			s.count.take("relay", time.Time{}, req, answer)
+			s.count.take(time.Time{}, req, answer)
 		},
 		"answered with something else": func(s *storm, req *request) {
 			req.wants = "ALPHA-1"
-			s.count.take("relay", time.Time{}, req, answer)
+			s.count.take(time.Time{}, req, answer)
 		},
 		"tools/calls carried out twice":         func(s *storm, _ *request) { s.server.marks["mark"] = 2 },
 		"tools/calls nobody has made":           func(s *storm, _ *request) { s.server.marks[""] = 1 },
-		"tools/calls answered, not carried out": func(s *storm, req *request) { s.count.take("relay", time.Time{}, req, answer) },
+		"tools/calls answered, not carried out": func(s *storm, req *request) { s.count.take(time.Time{}, req, answer) },
 		"refresh grants":                        func(s *storm, _ *request) { s.server.events["refresh"] = 1 },
 		"browser tabs":                          func(s *storm, _ *request) { s.person.tabs = 3 },
 		"tokens lost":                           func(s *storm, _ *request) { s.server.events["grant"] = 3 },
@@ -173,15 +177,16 @@ func TestLockWaits(t *testing.T) {
 		early  bool   // it was sent before the locks were held
 		broken bool
 	}{
-		{"an error", "error: another process takes too long", false, false},
+		{"an error", "error: another process takes too long to renew the sign-in", false, false},
+		{"another error", "error: connection broke", false, true},
 		{"a result", "", false, true},
-		{"an error from before", "error: connection broke", true, true},
+		{"an error from before", "error: renewal takes too long", true, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newTestStorm()
 			s.relays = []*relay{{name: "relay-0"}}
 			since := time.Now()
-			req := &request{mark: "relay-0-1", sent: since, answered: since, failed: test.failed, succeeded: test.failed == ""}
+			req := &request{relay: "relay-0", mark: "relay-0-1", sent: since, answered: since, failed: test.failed, succeeded: test.failed == ""}
 			if test.early {
 				req.sent = since.Add(-time.Second)
 			}
