@@ -53,6 +53,19 @@ func (c *chaos) doze(r request) {
 	}
 }
 
+// execute carries out a call, which may take its time, or refuses it, and returns false.
+func (c *chaos) execute(s *server, w http.ResponseWriter, r request) bool {
+	if c.roll(10) == 0 {
+		status(503, "", "Retry-After", "2")(s, w, r)
+		return false
+	}
+	c.mu.Lock()
+	c.executed[string(r.m.ID)]++
+	c.mu.Unlock()
+	c.doze(r)
+	return true
+}
+
 // call answers a call, or does something else with it.
 func (c *chaos) call(s *server, w http.ResponseWriter, r request) {
 	if r.Header.Get("Mcp-Session-Id") != c.current() || c.roll(20) == 0 {
@@ -61,14 +74,9 @@ func (c *chaos) call(s *server, w http.ResponseWriter, r request) {
 		status(404, "Session not found")(s, w, r)
 		return
 	}
-	if c.roll(10) == 0 {
-		status(503, "", "Retry-After", "2")(s, w, r) // refused
+	if !c.execute(s, w, r) {
 		return
 	}
-	c.mu.Lock()
-	c.executed[string(r.m.ID)]++
-	c.mu.Unlock()
-	c.doze(r)
 	id := string(r.m.ID)
 	progress := data(`{"jsonrpc":"2.0","method":"notifications/progress"}`)
 	ping := data(`{"jsonrpc":"2.0","id":` + id + `,"method":"ping"}`)
@@ -144,14 +152,9 @@ func (c *chaos) callOnStream(s *server, w http.ResponseWriter, r request) {
 		status(404, "no such session")(s, w, r)
 		return
 	}
-	if c.roll(10) == 0 {
-		status(503, "", "Retry-After", "2")(s, w, r) // refused
+	if !c.execute(s, w, r) {
 		return
 	}
-	c.mu.Lock()
-	c.executed[string(r.m.ID)]++
-	c.mu.Unlock()
-	c.doze(r)
 	id := string(r.m.ID)
 	switch c.roll(12) {
 	case 0:

@@ -179,6 +179,19 @@ func TestEndStuck(t *testing.T) {
 	}
 }
 
+// wantGone has the client go and fails the test if the relay doesn't end in time, or with an error.
+func wantGone(t *testing.T, hungUp chan<- struct{}, done <-chan error) {
+	t.Helper()
+	began := time.Now()
+	close(hungUp)
+	if err := <-done; err != nil {
+		t.Errorf("relay ended with %v", err)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
 // TestEndUnreadAnswers has a client that asks for ever and reads nothing: what it is owed must not fill the memory, and when it has gone the
 // relay ends, though the end of its input is far away.
 func TestEndUnreadAnswers(t *testing.T) {
@@ -205,14 +218,7 @@ func TestEndUnreadAnswers(t *testing.T) {
 		if lines > 1100 {
 			t.Errorf("%d lines were read", lines)
 		}
-		began := time.Now()
-		close(hungUp)
-		if err := <-done; err != nil {
-			t.Errorf("relay ended with %v", err)
-		}
-		if took := time.Since(began); took > 2*time.Second {
-			t.Errorf("took %v", took)
-		}
+		wantGone(t, hungUp, done)
 		r.Close()
 		w.Close()
 	})
@@ -237,14 +243,7 @@ func TestEndBehindMany(t *testing.T) {
 			}
 		}()
 		synctest.Wait()
-		began := time.Now()
-		close(hungUp)
-		if err := <-done; err != nil {
-			t.Errorf("relay ended with %v", err)
-		}
-		if took := time.Since(began); took > 2*time.Second {
-			t.Errorf("took %v", took)
-		}
+		wantGone(t, hungUp, done)
 		r.Close()
 		w.Close()
 	})
