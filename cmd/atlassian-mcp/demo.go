@@ -45,9 +45,9 @@ back. At a terminal with a display you sign in yourself, in your browser; elsewh
 after 30 seconds, the demo does that too.
 
 With --fault something goes wrong on the way, see 'atlassian-mcp help sandbox', and the
-demo shows what comes of it, and how often it struck. What only an administrator can put
-right is not survived; nor is issuer-mismatch, which atlassian-mcp lets pass at Atlassian's
-own addresses alone.
+demo shows what comes of it, and how often it struck. Not every fault is survived: some
+only time or an administrator can put right, and issuer-mismatch atlassian-mcp lets pass
+at Atlassian's own addresses alone.
 
 Nothing of yours is read or changed. The exit status is 0 if everything worked.`,
 		Example: `  atlassian-mcp demo
