@@ -180,12 +180,14 @@ func (r *relay) welcome(early []jsonrpc.Message) []jsonrpc.Message {
 	}
 	result := bytes.Clone(jsonrpc.Lookup(early[i].Raw, "result"))
 	r.hand.capabilities = jsonrpc.Lookup(result, "capabilities")
-	r.learn(func(m *Memory) {
-		if m.Answers == nil {
-			m.Answers = make(map[string]json.RawMessage)
-		}
-		m.Answers[askedVersion(first)] = result
-	})
+	if isAnswer(result) {
+		r.learn(func(m *Memory) {
+			if m.Answers == nil {
+				m.Answers = make(map[string]json.RawMessage)
+			}
+			m.Answers[askedVersion(first)] = result
+		})
+	}
 	if r.hand.told == nil {
 		return early
 	}

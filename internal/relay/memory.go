@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
 )
 
 // A Memory is what a server has said before, of which it will most likely say the same again.
@@ -77,6 +79,12 @@ func (r *relay) move() {
 	if r.conn != nil && r.hand.capabilities != nil {
 		r.learn(func(*Memory) {})
 	}
+}
+
+// isAnswer reports whether result, that of initialize, has what every client expects, so that it can be said in the server's place.
+func isAnswer(result []byte) bool {
+	_, ok := jsonrpc.Text(jsonrpc.Lookup(result, "protocolVersion"))
+	return ok && bytes.HasPrefix(jsonrpc.Lookup(result, "capabilities"), []byte("{"))
 }
 
 // sameJSON reports whether a and b are the same but for white space.
