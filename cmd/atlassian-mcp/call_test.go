@@ -230,6 +230,17 @@ func TestCallStale(t *testing.T) {
 	if got := s.Counts().Issuer; got.Consents != 1 {
 		t.Errorf("counts %+v", got)
 	}
+	u = newShell(t) // with what can't be renewed
+	u.env = append(u.env, apiTokenEnv+"="+s.Issuer().IssueAPIToken(s.Org().People()[0].Account, "token"), emailEnv+"="+s.Org().People()[0].Email)
+	if _, stderr, status := u.run("call", address, "atlassianUserInfo"); status != exitOK {
+		t.Errorf("with a token: status %d, %q", status, stderr)
+	}
+	if err := s.SetFault("verify-access", ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, status := u.run("call", address, "atlassianUserInfo"); status != exitFailure || !strings.Contains(stderr, "hint: create a new API token") {
+		t.Errorf("with a token: status %d, %q", status, stderr)
+	}
 }
 
 // TestComplete presses the tab key.

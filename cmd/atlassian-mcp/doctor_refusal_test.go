@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -35,6 +37,7 @@ func TestDoctorRefusals(t *testing.T) {
 		"address":          {answers: tool("You don’t have permission to connect from this IP address. Please ask your admin for access."), check: "access", refusal: "ip-refused", advice: []string{"VPN", "admin.atlassian.com, Security, IP allowlists"}},
 		"unauthorized":     {answers: tool(unavailable), check: "access", refusal: "sign-in-expired", advice: []string{"a relay renews it by itself", "run 'atlassian-mcp login http://"}},
 		"token expired":    {answers: tool(unavailable), as: token, check: "access", refusal: "sign-in-expired", advice: []string{"create a new API token", tokenPage}},
+		"token rejected":   {answers: fails("tools/call", `{"code":-32000,"message":"Authentication failed: {\"code\":401}"}`), as: token, check: "access", refusal: "sign-in-expired", advice: []string{"create a new API token", tokenPage}},
 		"filter":           {answers: tool(`{"error":true,"message":"accessibleResources.filter is not a function"}`), check: "access", refusal: "sign-in-expired", advice: []string{"run 'atlassian-mcp login http://"}},
 		"tenant info":      {answers: tool(tenantInfo), check: "access", refusal: "unknown-cloud-id", advice: []string{"getAccessibleAtlassianResources"}},
 		"cloudId":          {answers: fails("tools/call", noCloudID), check: "access", refusal: "missing-cloud-id", advice: []string{"pass cloudId"}},
@@ -87,6 +90,42 @@ func TestDoctorStatus(t *testing.T) {
 			d, status := u.doctor(srv.URL + "/v1/mcp")
 			d.want(t, status, tt.check, tt.refusal, tt.advice)
 		})
+	}
+}
+
+// TestDoctorLastFailure has the browser come back with what kept the person from signing in.
+func TestDoctorLastFailure(t *testing.T) {
+	s, u := startSandbox(t), newShell(t)
+	address := s.Endpoint("/v1/mcp")
+	login := u.command("login", "--no-browser", address, "--profile", "work")
+	stderr, err := login.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := login.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stderr).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, page, _ := strings.Cut(strings.TrimSpace(line), "Open this page to sign in: ")
+	asked, err := url.Parse(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := url.Values{"state": {asked.Query().Get("state")}, "error": {"access_denied"}, "error_description": {"Your site admin must authorize this app"}}
+	resp, err := http.Get(asked.Query().Get("redirect_uri") + "?" + q.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	io.Copy(io.Discard, stderr)
+	login.Wait() // has failed
+	d, status := u.doctor(address, "--profile", "work")
+	d.want(t, status, "sign-in", "admin-must-authorize", "have a site admin sign in with 'atlassian-mcp login "+address+" --profile work'", "admin.atlassian.com, Apps")
+	if details := strings.Join(d.found(t, "sign-in").Details, "\n"); !strings.Contains(details, "it said: the last sign-in failed: ") || strings.Contains(details, "if the page") {
+		t.Errorf("details %q", details)
 	}
 }
 
