@@ -219,7 +219,7 @@ func (s *storm) lockHolder(ctx context.Context) {
 
 // lockWaits looks at what has become of the calls that were made since then, while the locks were held.
 func (s *storm) lockWaits(since time.Time) {
-	errors := map[string]int{} // by relay
+	waited := map[string]bool{} // for a renewal, by relay
 	c := &s.count
 	c.mu.Lock()
 	c.lockStopped = true
@@ -236,14 +236,14 @@ func (s *storm) lockWaits(since time.Time) {
 			continue
 		}
 		if strings.Contains(req.failed, "renew") { // which takes too long, here or in another process
-			errors[req.relay]++
+			waited[req.relay] = true
 		} else if req.succeeded {
 			c.problems = append(c.problems, "lock holder: an answer past the lock: "+req.frame)
 		}
 	}
 	c.mu.Unlock()
 	for _, r := range s.living() {
-		if errors[r.name] == 0 {
+		if !waited[r.name] {
 			s.problem("lock holder: %s says of no call that it waits for a renewal", r.name)
 		}
 	}
