@@ -220,7 +220,6 @@ func TestRunning(t *testing.T) {
 			PID                        int
 			Server, Profile, Site, Log string
 		}
-		Accounts []struct{ Sites []string }
 	}
 	for len(report.Running) == 0 { // the relay joins when it gets round to it
 		text, stderr, _ := u.run("status", "--json", address)
@@ -233,9 +232,10 @@ func TestRunning(t *testing.T) {
 		t.Errorf("running %+v", report.Running)
 	}
 	for profile, want := range map[string]string{"": "", "work": "acme.atlassian.net"} {
+		var report struct{ Accounts []struct{ Sites []string } }
 		text, _, _ := u.run("status", "--json", address, "--profile", profile)
-		if err := json.Unmarshal([]byte(text), &report); err != nil || strings.Join(report.Accounts[0].Sites, " ") != want {
-			t.Errorf("profile %q, %v, sites %q, want %q", profile, err, report.Accounts[0].Sites, want)
+		if err := json.Unmarshal([]byte(text), &report); err != nil || len(report.Accounts) != 1 || strings.Join(report.Accounts[0].Sites, " ") != want {
+			t.Errorf("profile %q, %v, %+v, want %q", profile, err, report, want)
 		}
 	}
 	text, _, _ := u.run("status", address, "--profile", "work")
