@@ -27,16 +27,24 @@ const (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("record: ")
-	cmd := exec.Command("go", "run", "./cmd/atlassian-mcp", "demo", "--no-browser")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
+	lines, err := record()
+	if err == nil {
+		err = draw(os.Stdout, lines)
+	}
 	if err != nil {
 		log.Fatal(err)
 	}
-	lines := append([]string{"$ atlassian-mcp demo"}, strings.Split(strings.TrimSpace(plain(out)), "\n")...)
-	if err := draw(os.Stdout, lines); err != nil {
-		log.Fatal(err)
+}
+
+// record runs the demo, and returns what a terminal would show.
+func record() ([]string, error) {
+	cmd := exec.Command("go", "run", "github.com/atlassian-mcp/atlassian-mcp/cmd/atlassian-mcp", "demo", "--no-browser")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, err
 	}
+	return append([]string{"$ atlassian-mcp demo --no-browser"}, strings.Split(strings.TrimSpace(plain(out)), "\n")...), nil
 }
 
 // plain returns the output without what is of this machine only: the path of the program, which go run has made up, and its port.
