@@ -46,8 +46,25 @@ func TestShare(t *testing.T) {
 		if cmd.Name() == compatTopic {
 			compatFlags(root).VisitAll(hasFlag)
 		}
+		oneLine := func(text string) string { return strings.Join(strings.Fields(text), " ") }
+		has := func(lines ...string) {
+			for _, line := range lines {
+				if line = roffEscape(oneLine(line)); !strings.Contains(oneLine(page)+" ", line+" ") {
+					t.Errorf("%s.1 does not have %q", pageName(cmd), line)
+				}
+			}
+		}
+		has(pageName(cmd) + " - " + lowerFirst(cmd.Short))
+		has(strings.Split(cmd.Example, "\n")...)
+		if cmd.HasParent() && cmd.Name() != compatTopic {
+			has(cmd.UseLine())
+		}
 		for _, c := range cmd.Commands() {
-			if isPublic(c) && cmd == root && !strings.Contains(page, roffEscape(pageName(c)+"(1)")) {
+			if !isPublic(c) || cmd != root {
+				continue
+			}
+			has(c.Short + ".")
+			if !strings.Contains(page, roffEscape(pageName(c)+"(1)")) {
 				t.Errorf("%s.1 does not name the page of %s", pageName(cmd), c.Name())
 			}
 		}

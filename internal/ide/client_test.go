@@ -120,6 +120,7 @@ func TestMovedTargets(t *testing.T) {
 		{client: "codex", goos: "linux", env: map[string]string{"CODEX_HOME": "/codex"}, want: []string{"/codex/config.toml"}},
 		{client: "copilot", goos: "linux", env: map[string]string{"COPILOT_HOME": "/copilot"}, want: []string{"/copilot/mcp-config.json"}},
 		{client: "claude-code", goos: "linux", env: map[string]string{"CLAUDE_CONFIG_DIR": "/claude"}, want: []string{"/claude/.claude.json"}},
+		{client: "claude-code", goos: "linux", there: []string{".claude.json"}, want: []string{"~/.claude.json"}},
 		{client: "opencode", goos: "linux", there: []string{".config/opencode/opencode.jsonc"}, want: []string{"~/.config/opencode/opencode.jsonc"}},
 		{
 			client: "opencode", goos: "windows", there: []string{"AppData/Roaming/opencode/"},
@@ -165,6 +166,20 @@ func TestMovedTargets(t *testing.T) {
 		}
 		if len(tt.there) > 0 && !c.Found(env) {
 			t.Errorf("%s is not found, though %v are there", tt.client, tt.there)
+		}
+	}
+}
+
+// TestRepositoryFile checks that of the two names that opencode's file may have in a repository, the one that is there counts.
+func TestRepositoryFile(t *testing.T) {
+	for _, there := range []string{"opencode.json", "opencode.jsonc"} {
+		env := testEnv(t)
+		file := filepath.Join(env.Dir, there)
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := files(client(t, "opencode").Targets(env, true)); !slices.Equal(got, []string{file}) {
+			t.Errorf("with %s: %v", there, got)
 		}
 	}
 }

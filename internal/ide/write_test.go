@@ -32,6 +32,32 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
+// TestNewPermissions checks that what others share can be read by them, and what is the person's alone, which may have secrets in it, can't.
+func TestNewPermissions(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return // has other ones
+	}
+	for project, want := range map[bool]struct{ file, dir os.FileMode }{false: {0o600, 0o700}, true: {0o644, 0o755}} {
+		target := client(t, "cursor").Targets(testEnv(t), project)[0]
+		c, err := target.Install(example, nil)
+		apply(t, c, err)
+		if info, err := os.Stat(target.File); err != nil || info.Mode() != want.file {
+			t.Errorf("in a repository %v: %v, %v, want %v", project, info.Mode(), err, want.file)
+		}
+		usual := filepath.Join(t.TempDir(), "usual") // of which the process may mask bits
+		if err := os.Mkdir(usual, want.dir); err != nil {
+			t.Fatal(err)
+		}
+		wantDir, err := os.Stat(usual)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(filepath.Dir(target.File)); err != nil || info.Mode() != wantDir.Mode() {
+			t.Errorf("in a repository %v: the directory has %v, %v, want %v", project, info.Mode(), err, wantDir.Mode())
+		}
+	}
+}
+
 // TestSymlink checks that the file behind a link is changed, and not the link, also if it is not there yet.
 func TestSymlink(t *testing.T) {
 	for _, before := range [][]byte{[]byte("{}\n"), nil} {
