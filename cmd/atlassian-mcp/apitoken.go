@@ -72,13 +72,14 @@ func (t apiToken) try(ctx context.Context, cfg auth.Config) error {
 	return c.conn.Close()
 }
 
-// isRefusal reports whether err is a server's answer to somebody whom it does not let in, and not that of something in front of it.
+// isRefusal reports whether err, of a request with a token, is a server's answer to somebody whom it does not let in, and not that of something in
+// front of it.
 func isRefusal(err error) bool {
 	if _, ok := errors.AsType[*auth.StaticError](err); ok {
 		return true
 	}
 	status, ok := errors.AsType[*remote.StatusError](err)
-	return ok && (status.Status == http.StatusUnauthorized || status.Status == http.StatusForbidden) && !isHTML(status.ContentType)
+	return ok && status.Status == http.StatusForbidden && !isHTML(status.ContentType)
 }
 
 // A refusedTokenError says why an API token is not kept.
