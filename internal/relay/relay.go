@@ -65,8 +65,8 @@ const (
 	// end, and waits for its answers. See hand.piped.
 	pipeTimeout = time.Minute
 
-	// maxHeld and maxHeldBytes are how many messages may wait for the session. Beyond that the input is not read. In the session it is remote
-	// that lets as many wait: what it has no room for waits here, and nothing behind it is read.
+	// maxHeld and maxHeldBytes are how many messages may wait for the session, for the site or for the person. Beyond that the input is not read. In
+	// the session it is remote that lets as many wait: what it has no room for waits here, and nothing behind it is read.
 	maxHeld      = 1024
 	maxHeldBytes = 64 << 20
 
@@ -222,7 +222,7 @@ func (r *relay) loop(lines <-chan line) (grace time.Duration) {
 		}
 
 		input, hungUp := lines, (<-chan struct{})(nil)
-		if r.conn != nil && len(r.held) > 0 || len(r.held)+len(r.site.waiting) >= maxHeld || r.bytes+r.site.bytes >= maxHeldBytes || len(r.replies) >= maxReplies {
+		if r.full() {
 			input, hungUp = nil, r.cfg.HungUp
 		}
 		if lines == nil || gone {
@@ -286,6 +286,15 @@ func (r *relay) loop(lines <-chan line) (grace time.Duration) {
 			return 0
 		}
 	}
+}
+
+// full reports whether so much waits that the input is not to be read.
+func (r *relay) full() bool {
+	n, bytes := len(r.held)+len(r.site.waiting)+len(r.person.asking), r.bytes+r.site.bytes
+	for _, a := range r.person.asking {
+		bytes += len(a.m.Raw)
+	}
+	return r.conn != nil && len(r.held) > 0 || n >= maxHeld || bytes >= maxHeldBytes || len(r.replies) >= maxReplies
 }
 
 // patience returns how long answers may come after the end of the input.

@@ -1,8 +1,13 @@
 package relay_test
 
 import (
+	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/jsonrpc"
 )
 
 // TestSignInTold has a client go on without a word about the page that it has been told of. Its requests wait for the person in vain once, not each time.
@@ -53,4 +58,35 @@ func TestSignInTold(t *testing.T) {
 		c.wantText(2, true, page)
 		wantAt(t, began, 2*time.Second)
 	})
+}
+
+// TestSignInMany has a client call sign_in for ever. What waits for the person has an end, like all that waits.
+func TestSignInMany(t *testing.T) {
+	for name, test := range map[string]struct{ calls, size, max int }{"short": {5000, 0, 1024 + 2}, "long": {20, 8 << 20, 8 + 2}} {
+		bubble(t, name, func(t *testing.T) {
+			s, p := newServer(t, script{"initialize": body(result("$ID", able))}), newPerson()
+			c := start(t, p.config(s.config()))
+			c.write(initialize, initialized)
+			c.wantGuess("2025-06-18")
+			var written atomic.Int32
+			pad := `,"pad":"` + strings.Repeat("x", test.size) + `"`
+			go func() {
+				for i := range test.calls {
+					c.write(callSignIn(i+1, pad))
+					written.Add(1)
+				}
+			}()
+			synctest.Wait()
+			if n := int(written.Load()); n > test.max {
+				t.Errorf("%d calls were read", n)
+			}
+			p.signIn()
+			answered := make(map[jsonrpc.ID]bool)
+			for len(answered) < test.calls {
+				if m := mustParse(t, c.next()); m.Kind == jsonrpc.Response {
+					answered[m.ID] = true
+				}
+			}
+		})
+	}
 }
