@@ -108,7 +108,10 @@ func serverArg(cmd *cobra.Command, args []string) (string, error) {
 		return "", &usageError{what: "the URL is empty", advice: "leave the argument out for " + atlassian.V1}
 	}
 	if name := args[0]; isWord(name) && !slices.Contains(atlassian.EndpointNames, name) {
-		return "", unknownCommand(cmd.Root(), name, atlassian.EndpointNames...)
+		if cmd.HasParent() {
+			return "", unknownServer(name)
+		}
+		return "", unknownCommand(cmd, name, atlassian.EndpointNames...)
 	}
 	if len(args) > 1 {
 		return "", &usageError{

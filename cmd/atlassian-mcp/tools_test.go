@@ -29,6 +29,7 @@ func TestLists(t *testing.T) {
 		args           []string // and the address, if it is not there as "URL"
 		stdout, stderr string   // parts of them, "" for nothing
 		status         int
+		exact          bool // stdout is all of it
 	}{
 		"tools": {tools: tools, args: []string{"tools"},
 			stdout: "read   reads   Reads [2J  it.\nwrite  writes  \nlong   writes  0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789\n"},
@@ -53,6 +54,9 @@ func TestLists(t *testing.T) {
 		"prompt lacks":        {answers: prompts, args: []string{"prompts", "plan", "style=x", "--server"}, stderr: "the prompt plan needs goal\natlassian-mcp: hint: add goal=…", status: exitUsage},
 		"prompt knows not":    {answers: prompts, args: []string{"prompts", "plan", "gaol=x", "--server"}, stderr: "the prompt plan takes no argument \"gaol\"\natlassian-mcp: hint: did you mean goal?", status: exitUsage},
 		"prompt by mistake":   {answers: prompts, args: []string{"prompts", "plan", "goal", "--server"}, stderr: "\"goal\" is not NAME=VALUE", status: exitUsage},
+		"prompt of one":       {answers: map[string]string{"prompts/list": `{"prompts":[{"name":"p"}]}`, "prompts/get": `{"messages":[{"role":"user","content":{"type":"text","text":"go"}}]}`}, args: []string{"prompts", "p", "--server"}, stdout: "go\n", exact: true},
+		"no server":           {args: []string{"tools", "getJiraIssue"}, stderr: "\"getJiraIssue\" is not the URL of a server\natlassian-mcp: hint: it starts with https://, or is one of v1, authv2, v2\n", status: exitUsage},
+		"server misspelled":   {args: []string{"tools", "v3"}, stderr: "hint: did you mean v1?", status: exitUsage},
 		"bad prompt":          {answers: map[string]string{"prompts/list": `{"prompts":[{"name":"p"}]}`, "prompts/get": `{"messages":7}`}, args: []string{"prompts", "p", "--server"}, stderr: "hint: --json writes it as it came", status: exitFailure},
 		"resource": {answers: map[string]string{"resources/read": `{"contents":[{"uri":"x:a","text":"some\ntext"},{"uri":"x:a","blob":"AP8="}]}`},
 			args: []string{"resources", "x:a", "--server"}, stdout: "some\ntext\n\x00\xff"},
@@ -69,7 +73,7 @@ func TestLists(t *testing.T) {
 				args = slices.Replace(args[:len(args)-1], i, i+1, address)
 			}
 			stdout, stderr, status := newShell(t).run(args...)
-			if status != tt.status || !strings.Contains(stdout, tt.stdout) || !strings.Contains(stderr, tt.stderr) || (stdout == "") != (tt.stdout == "") || (stderr == "") != (tt.stderr == "") {
+			if status != tt.status || !strings.Contains(stdout, tt.stdout) || !strings.Contains(stderr, tt.stderr) || (stdout == "") != (tt.stdout == "") || tt.exact && stdout != tt.stdout || (stderr == "") != (tt.stderr == "") {
 				t.Errorf("status %d, standard output %q, want %q; standard error %q, want %q", status, stdout, tt.stdout, stderr, tt.stderr)
 			}
 		})

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/atlassian-mcp/atlassian-mcp/internal/atlassian"
 )
 
 // A usageError is a mistake in the arguments, in a file that they name or in the
@@ -66,6 +68,15 @@ func unknownCommand(cmd *cobra.Command, word string, alternatives ...string) err
 	}
 	if name := closest(word, names); name != "" {
 		usage.advice = fmt.Sprintf("did you mean '%s %s'?", cmd.CommandPath(), name)
+	}
+	return usage
+}
+
+// unknownServer returns the error for a word after a command that is neither a URL nor a name of Atlassian's server.
+func unknownServer(word string) error {
+	usage := &usageError{what: fmt.Sprintf("%q is not the URL of a server", plain(word)), advice: "it starts with https://, or is one of " + strings.Join(atlassian.EndpointNames, ", ")}
+	if name := closest(word, atlassian.EndpointNames); name != "" {
+		usage.advice = fmt.Sprintf("did you mean %s?", name)
 	}
 	return usage
 }
