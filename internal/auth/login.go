@@ -78,7 +78,6 @@ func (c *Client) login(ctx context.Context, n need, fresh bool) (_ *grant, err e
 		c.show(p.URL)
 	case n.login:
 		c.noteAsked(p.Grant.Requested)
-		c.noteOpened(p.Opened)
 		c.showAgain(p.URL)
 	default:
 		c.announce(p.URL)

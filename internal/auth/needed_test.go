@@ -95,6 +95,41 @@ func TestShowAgain(t *testing.T) {
 	}
 }
 
+// So has whoever takes a page over.
+func TestShowAgainTakenOver(t *testing.T) {
+	w, b, dir := newWorld(t), &browser{away: true}, t.TempDir()
+	opened := make(chan struct{}, 10)
+	start := func() *Client {
+		cfg := w.config(dir, b)
+		cfg.ShowAgain, cfg.Patience = time.Hour, time.Millisecond
+		cfg.OpenURL = func(page string) error {
+			defer func() { opened <- struct{}{} }()
+			return b.open(page)
+		}
+		c := newClient(t, cfg)
+		if _, _, err := call(Interactive(t.Context()), c, "x"); !isSignIn(err) {
+			t.Fatalf("got %v", err)
+		}
+		return c
+	}
+	first := start()
+	<-opened
+	page := first.Page()
+	first.Close()
+	next := start()
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := next.Login(gone); !errors.Is(err, context.Canceled) || next.Page() != page {
+		t.Errorf("got %v, page %s, want %s", err, next.Page(), page)
+	}
+	b.visit(page)
+	mustCall(t, next, "y")
+	if n := b.tabs(); n != 1 {
+		t.Errorf("%d tabs", n)
+	}
+	w.wantCounts("register=1", "token:authorization_code=1")
+}
+
 func isSignIn(err error) bool {
 	_, ok := errors.AsType[*SignInError](err)
 	return ok

@@ -71,7 +71,6 @@ func (c *Client) awaitTurn(ctx context.Context, n need) (unlock func(), waited b
 			return func() {}, false, nil
 		}
 		if p, err := c.readPending(ctx); err == nil && p != nil && p.waits() {
-			c.noteOpened(p.Opened)
 			if n.login && !waited {
 				c.showAgain(p.URL) // perhaps its tab was closed
 			}
@@ -116,6 +115,7 @@ func (c *Client) readPending(ctx context.Context) (*pending, error) {
 	if p == nil || err != nil || time.Now().After(p.Deadline) {
 		return nil, err
 	}
+	c.noteOpened(p.Opened)
 	return p, nil
 }
 
