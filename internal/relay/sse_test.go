@@ -59,6 +59,19 @@ func (l *legacy) connect() *client {
 	return c
 }
 
+// outage has l answer with a status instead of a stream while what it returns is true.
+func (l *legacy) outage(code int) *atomic.Bool {
+	down, get := new(atomic.Bool), l.script["GET"]
+	l.script["GET"] = func(s *server, w http.ResponseWriter, r request) {
+		if down.Load() {
+			status(code, "")(s, w, r)
+		} else {
+			get(s, w, r)
+		}
+	}
+	return down
+}
+
 // TestSSELost breaks the stream, which is the session.
 func TestSSELost(t *testing.T) {
 	for name, lose := range map[string]func(*server){"end": (*server).hangUp, "break": (*server).breakOff} {
@@ -176,16 +189,8 @@ func TestSSELostForAnAnswer(t *testing.T) {
 // TestSSEDown has the server be away for an hour.
 func TestSSEDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		down := new(atomic.Bool)
 		s := newLegacy(t, nil)
-		get := s.script["GET"]
-		s.script["GET"] = func(s *server, w http.ResponseWriter, r request) {
-			if down.Load() {
-				status(502, "")(s, w, r)
-			} else {
-				get(s, w, r)
-			}
-		}
+		down := s.outage(502)
 		c := s.connect()
 		down.Store(true)
 		s.hangUp()
@@ -256,16 +261,8 @@ func TestSSEStatusLater(t *testing.T) {
 // TestSSEBack has the server come back when many calls have asked for it in vain, and nobody asks but those that wait already.
 func TestSSEBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		down := new(atomic.Bool)
 		s := newLegacy(t, nil)
-		get := s.script["GET"]
-		s.script["GET"] = func(s *server, w http.ResponseWriter, r request) {
-			if down.Load() {
-				status(503, "")(s, w, r)
-			} else {
-				get(s, w, r)
-			}
-		}
+		down := s.outage(503)
 		c := s.connect()
 		down.Store(true)
 		s.hangUp()
