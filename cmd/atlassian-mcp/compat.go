@@ -25,8 +25,8 @@ import (
 	"github.com/atlassian-mcp/atlassian-mcp/internal/relay"
 )
 
-// This file is what mcp-remote 0.15.1 takes on its command line and few people need: whoever has an entry for it in the configuration of a client
-// replaces the command, and leaves the arguments as they are. What mcp-remote ignores without a word is an error here.
+// This file is what mcp-remote 0.15.1 takes on its command line and few people need: whoever has an entry for it in the configuration of
+// a client replaces the command, and leaves the arguments as they are. What mcp-remote ignores without a word is an error here.
 
 // hide adds what add adds, unseen in the help of the command; "help compat" shows it.
 func hide(flags *pflag.FlagSet, add func(rare *pflag.FlagSet)) {
@@ -56,7 +56,8 @@ func (f *compatRelay) add(flags *pflag.FlagSet) {
 		flags.Var(&f.pingInterval, "ping-interval", "ping the server at this `INTERVAL`")
 		flags.Lookup("ping-interval").DefValue = ""
 		flags.BoolVar(&f.silent, "silent", false, "write nothing on standard error, unless there is\n--debug")
-		flags.StringVar(&f.protocol, "protocol", "legacy", "`MODE` legacy passes messages on as they are; auto has\nclients of 2025-11-25 and before use servers of\n2026-07-28 as well")
+		flags.StringVar(&f.protocol, "protocol", "legacy", "`MODE` legacy passes messages on as they are; auto has\n"+
+			"clients of 2025-11-25 and before use servers of\n2026-07-28 as well")
 	})
 }
 
@@ -93,7 +94,10 @@ func (f *relayFlags) positional(args []string) ([]string, error) {
 	port, err := strconv.Atoi(args[1])
 	switch {
 	case len(args) > 2:
-		return nil, &usageError{what: fmt.Sprintf("unexpected argument %q", plain(args[2])), advice: "there is one URL at most, and one port after it"}
+		return nil, &usageError{
+			what:   fmt.Sprintf("unexpected argument %q", plain(args[2])),
+			advice: "there is one URL at most, and one port after it",
+		}
 	case err != nil || port > 65535:
 		return nil, &usageError{what: fmt.Sprintf("%s is not a port", args[1]), advice: "a port is a number from 1 to 65535"}
 	case f.callbackPort != 0 && f.callbackPort != port:
@@ -180,7 +184,8 @@ func (f *compatSignIn) add(flags *pflag.FlagSet) {
 		flags.StringVar(&f.callbackPath, "callback-path", "", "have the browser come back to this `PATH`")
 		flags.StringArrayVar(&f.authorizeParams, "authorize-param", nil, "add `NAME=VALUE` to the address of the sign-in page\n(repeatable)")
 		flags.StringVar(&f.clientMetadata, "static-oauth-client-metadata", "", "register with the members of this `JSON` as well, or\nof that in @FILE")
-		flags.StringVar(&f.clientInfo, "static-oauth-client-info", "", "sign in as the client of this `JSON`, or of that in\n@FILE, with client_id and perhaps client_secret;\n${VAR} is taken from the environment")
+		flags.StringVar(&f.clientInfo, "static-oauth-client-info", "", "sign in as the client of this `JSON`, or of that in\n@FILE, with client_id and "+
+			"perhaps client_secret;\n${VAR} is taken from the environment")
 		flags.StringVar(&f.tokenEndpoint, "token-endpoint", "", "ask for the token of --client-credentials at this\n`URL`")
 		flags.BoolVar(&f.useIDToken, "use-id-token", false, "is refused: an ID token tells a client who the user\nis, and is no access token")
 		flags.StringVar(&f.authSuccessURL, "auth-success-url", "", "is refused: the page after a sign-in tells how it\nwent, which no other `URL` can")
@@ -192,7 +197,8 @@ func (f *compatSignIn) apply(cmd *cobra.Command, env lookupEnv, cfg *auth.Config
 	switch {
 	case f.useIDToken:
 		return &usageError{
-			what:   "--use-id-token is not supported: an ID token tells a client who the user is, and a server that takes it for an access token takes one that was issued to anybody",
+			what: "--use-id-token is not supported: an ID token tells a client who the user is, " +
+				"and a server that takes it for an access token takes one that was issued to anybody",
 			advice: "leave it out; if the server needs another audience in its tokens, try --resource or --authorize-param",
 		}
 	case f.authSuccessURL != "":
@@ -214,7 +220,10 @@ func (f *compatSignIn) apply(cmd *cobra.Command, env lookupEnv, cfg *auth.Config
 	case f.omitResource, resource == "" && cmd.Flags().Changed("resource"):
 		cfg.OmitResource, resource = true, ""
 	case resource != "" && (err != nil || !u.IsAbs() || u.Fragment != ""):
-		return &usageError{what: fmt.Sprintf("--resource %q is not an absolute URI", plain(resource)), advice: "it is the URL of the server in most cases"}
+		return &usageError{
+			what:   fmt.Sprintf("--resource %q is not an absolute URI", plain(resource)),
+			advice: "it is the URL of the server in most cases",
+		}
 	}
 	cfg.Resource = resource
 	return nil
@@ -227,7 +236,10 @@ func (f *compatSignIn) params(cfg *auth.Config) error {
 		name = strings.TrimSpace(name)
 		switch {
 		case !ok || name == "":
-			return &usageError{what: "--authorize-param is not of the form NAME=VALUE", advice: "write it as in --authorize-param audience=https://api.example.com"}
+			return &usageError{
+				what:   "--authorize-param is not of the form NAME=VALUE",
+				advice: "write it as in --authorize-param audience=https://api.example.com",
+			}
 		case name == "scope" && cfg.Scope == "":
 			cfg.Scope = value
 		case name == "resource" && cfg.Resource == "": // or the token would be for something else than was authorized
@@ -275,7 +287,7 @@ func (f *compatSignIn) client(env lookupEnv, cfg *auth.Config) error {
 		return &usageError{what: "--" + flag + " has no client_id", advice: `write it as {"client_id": "ID", "client_secret": "${SECRET}"}`}
 	case cfg.ClientID != "":
 		return &usageError{what: "there are both --client-id and --" + flag, advice: "leave out one of them"}
-	case info.AuthMethod != "" && info.AuthMethod != "none" && info.AuthMethod != "client_secret_basic" && info.AuthMethod != "client_secret_post":
+	case !slices.Contains([]string{"", "none", "client_secret_basic", "client_secret_post"}, info.AuthMethod):
 		return &usageError{
 			what:   fmt.Sprintf("--%s has the token_endpoint_auth_method %q", flag, info.AuthMethod),
 			advice: "only none, client_secret_basic and client_secret_post are supported",
@@ -301,10 +313,16 @@ func (f *compatSignIn) endpoint(cfg *auth.Config) error {
 	return nil
 }
 
-// callback sets where the browser comes back to. For a client that is registered with it, that is where mcp-remote would have it come back to
-// unless the flags say otherwise: nobody can change what is registered.
+// callback sets where the browser comes back to. For a client that is registered with it, that is where mcp-remote would have it come
+// back to unless the flags say otherwise: nobody can change what is registered.
 func (f *compatSignIn) callback(cfg *auth.Config) error {
 	cfg.CallbackHost, cfg.CallbackPath = strings.ToLower(f.host), f.callbackPath
+	if f.host != "" && !isHostname(cfg.CallbackHost) {
+		return &usageError{
+			what:   fmt.Sprintf("--host %q is not the name of a host", f.host),
+			advice: "it is localhost, 127.0.0.1 or another name of that address, without a port",
+		}
+	}
 	if f.clientInfo != "" || cfg.ClientMetadataURL != "" {
 		host := "localhost"
 		if runtime.GOOS == "windows" {
@@ -314,44 +332,62 @@ func (f *compatSignIn) callback(cfg *auth.Config) error {
 		cfg.CallbackPath = cmp.Or(cfg.CallbackPath, "/oauth/callback")
 		cfg.CallbackPort = cmp.Or(cfg.CallbackPort, mcpRemotePort(cfg.Server.String(), cfg.Resource, cfg.ClientMetadataURL))
 	}
-	if u, err := url.Parse("http://" + cfg.CallbackHost + "/"); f.host != "" && (err != nil || u.Host != cfg.CallbackHost || u.Port() != "" || strings.Contains(u.Host, ":")) {
-		return &usageError{what: fmt.Sprintf("--host %q is not the name of a host", f.host), advice: "it is localhost, 127.0.0.1 or another name of that address, without a port"}
+	if cfg.CallbackPath == "" {
+		return nil
 	}
 	u, err := url.Parse(cfg.CallbackPath)
-	if err != nil || f.callbackPath != "" && (!strings.HasPrefix(f.callbackPath, "/") || u.Host != "" || u.RawQuery != "" || u.Fragment != "") {
-		return &usageError{what: fmt.Sprintf("--callback-path %q is not the path of a URL", f.callbackPath), advice: "it starts with a slash, such as /oauth/callback"}
+	if err != nil || !strings.HasPrefix(cfg.CallbackPath, "/") || u.Host != "" || u.RawQuery != "" || u.Fragment != "" {
+		return &usageError{
+			what:   fmt.Sprintf("--callback-path %q is not the path of a URL", f.callbackPath),
+			advice: "it starts with a slash, such as /oauth/callback",
+		}
 	}
 	cfg.CallbackPath = u.Path
 	return nil
 }
 
-// mcpRemotePort returns the port on which mcp-remote awaits the browser, if it is not told which, for an entry with this URL, --resource and
-// --client-metadata-url. Entries that have headers or parameters as well have other ports there, which are not known here.
+// isHostname reports whether text is what stands for the host in a URL, without a port, and no address of IPv6: nobody listens there.
+func isHostname(text string) bool {
+	u, err := url.Parse("http://" + text + "/")
+	return err == nil && u.Host == text && !strings.Contains(text, ":")
+}
+
+// mcpRemotePort returns the port on which mcp-remote awaits the browser, if it is not told which, for an entry with this URL, --resource
+// and --client-metadata-url. Entries that have headers or parameters as well have other ports there, which are not known here.
 func mcpRemotePort(entry ...string) int {
 	named := slices.DeleteFunc(entry, func(s string) bool { return s == "" })
 	hash := md5.Sum([]byte(strings.Join(named, "|"))) // only to tell entries apart
 	return 3335 + int(binary.BigEndian.Uint16(hash[:]))%45816
 }
 
-// readArgument decodes the JSON object that is in arg, or in the file that it names after an @, into v. With env, variables are replaced in it. Its
-// error shows nothing of it.
+// readArgument decodes the JSON object that is in arg, or in the file that it names after an @, into v. With env, variables are replaced
+// in it. Its error, a *usageError, shows nothing of it.
 func readArgument(flag, arg string, env lookupEnv, v any) error {
 	text := arg
 	if file, ok := strings.CutPrefix(arg, "@"); ok {
 		data, err := os.ReadFile(file)
 		if err != nil {
-			return &usageError{what: "--" + flag + ": " + err.Error(), advice: "give the full path of the file after the @; the client decides in which directory this program starts"}
+			return &usageError{
+				what:   "--" + flag + ": " + err.Error(),
+				advice: "give the full path of the file after the @; the client decides in which directory this program starts",
+			}
 		}
 		text = strings.TrimPrefix(string(data), "\ufeff")
 	}
 	if env != nil {
 		var err error
 		if text, err = expandEnv(text, env); err != nil {
-			return &usageError{what: "--" + flag + ": " + err.Error(), advice: `set it, for example in the "env" block of this server in the client's configuration`}
+			return &usageError{
+				what:   "--" + flag + ": " + err.Error(),
+				advice: `set it, for example in the "env" block of this server in the client's configuration`,
+			}
 		}
 	}
 	if text = strings.TrimSpace(text); !strings.HasPrefix(text, "{") || json.Unmarshal([]byte(text), v) != nil {
-		return &usageError{what: "--" + flag + " is not a JSON object with the members that it should have", advice: `write it as '{"NAME": "value"}', or as @FILE with the full path of a file that has it`}
+		return &usageError{
+			what:   "--" + flag + " is not a JSON object with the members that it should have",
+			advice: `write it as '{"NAME": "value"}', or as @FILE with the full path of a file that has it`,
+		}
 	}
 	return nil
 }

@@ -255,6 +255,7 @@ func TestCompatErrors(t *testing.T) {
 		{server + " --callback-path callback", "not the path of a URL", "slash"},
 		{server + " --callback-path /a?b", "not the path of a URL", "slash"},
 		{server + " --callback-path //a/b", "not the path of a URL", "slash"},
+		{server + " --callback-path http:/a", "not the path of a URL", "slash"},
 		{server + " --authorize-param audience", "not of the form NAME=VALUE", "audience="},
 		{server + " --authorize-param state=1", `can't set "state"`, "leave it out"},
 		{server + " --authorize-param code_challenge_method=plain", `can't set "code_challenge_method"`, "leave it out"},

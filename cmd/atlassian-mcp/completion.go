@@ -33,7 +33,7 @@ func prepareCompletion(root *cobra.Command) {
 	}
 	for _, cmd := range append(root.Commands(), root) {
 		if strings.Contains(cmd.Use, "[URL]") && cmd.ValidArgsFunction == nil {
-			cmd.ValidArgs, cmd.ValidArgsFunction = nil, first(endpoints)
+			cmd.ValidArgsFunction = first(endpoints)
 		}
 		if cmd.Name() == "help" {
 			cmd.ValidArgsFunction = first(topics)

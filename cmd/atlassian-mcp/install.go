@@ -66,7 +66,8 @@ go along, but for --project, since clients pass few variables on.`,
 		DisableFlagsInUseLine: true,
 	}
 	f.add(cmd.Flags())
-	cmd.Flags().BoolVar(&f.replace, "replace", false, "replace other entries for Atlassian's server, such as those of\nmcp-remote, and take over what they have")
+	cmd.Flags().BoolVar(&f.replace, "replace", false, "replace other entries for Atlassian's server, such as those of\n"+
+		"mcp-remote, and take over what they have")
 	return cmd
 }
 
@@ -406,9 +407,10 @@ func (f *installFlags) carryOut(cmd *cobra.Command, t ide.Target, change ide.Cha
 
 // shellLine returns a command as one would type it into a shell.
 func shellLine(argv []string) string {
+	special := func(r rune) bool { return isNotNameRune(r) && !strings.ContainsRune("./:=@%+,", r) }
 	quoted := make([]string, len(argv))
 	for i, arg := range argv {
-		if quoted[i] = arg; arg == "" || strings.ContainsFunc(arg, func(r rune) bool { return isNotNameRune(r) && !strings.ContainsRune("./:=@%+,", r) }) {
+		if quoted[i] = arg; arg == "" || strings.ContainsFunc(arg, special) {
 			quoted[i] = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
 		}
 	}

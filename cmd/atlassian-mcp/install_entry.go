@@ -143,8 +143,8 @@ func tellLost(w io.Writer, entry ide.Entry, s ide.Server) {
 		return kept || slices.ContainsFunc(entry.Args, func(arg string) bool { return arg == name || strings.HasPrefix(arg, name+"=") })
 	})
 	if len(lost) > 0 {
-		advice := fmt.Sprintf("%q had %s, which the new entry has not: flags for it go after --", s.Name, strings.Join(slices.Compact(lost), ", "))
-		io.WriteString(w, hintLine(advice))
+		names := strings.Join(slices.Compact(lost), ", ")
+		io.WriteString(w, hintLine(fmt.Sprintf("%q had %s, which the new entry has not: flags for it go after --", s.Name, names)))
 	}
 }
 

@@ -133,7 +133,8 @@ func (s Server) words() (words []string, plain bool) {
 		return s.argv, true
 	}
 	text := strings.Join(s.argv, " ")
-	return strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \t\r\n\"'", r) }), !strings.ContainsAny(text, "\"'`$%^&|;<>()[]{}*?!#~\r\n")
+	words = strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \t\r\n\"'", r) })
+	return words, !strings.ContainsAny(text, "\"'`$%^&|;<>()[]{}*?!#~\r\n")
 }
 
 func isShell(program string) bool {
