@@ -54,7 +54,7 @@ Nothing of yours is read or changed. The exit status is 0 if everything worked.`
   atlassian-mcp demo --fault session-loss=5`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), demoTimeout)
+			ctx, cancel := context.WithTimeoutCause(cmd.Context(), demoTimeout, fmt.Errorf("the demo has taken more than %v", demoTimeout))
 			defer cancel()
 			f.noBrowser = f.noBrowser || !isTerminal(cmd.InOrStdin()) || !isTerminalWriter(cmd.OutOrStdout()) || !hasDisplay()
 			return f.demo(ctx, cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -81,10 +81,10 @@ func (f *demoFlags) demo(ctx context.Context, stdout, stderr io.Writer) error {
 	defer os.RemoveAll(home)
 
 	setting := f.faults.setting(server)
-	ctx, giveUp := context.WithCancel(ctx)
+	hopeful, giveUp := context.WithCancel(ctx)
 	defer giveUp()
-	person := &demoPerson{server: server, noBrowser: f.noBrowser, out: stdout, ctx: ctx, giveUp: giveUp, rest: stderr}
-	client, err := newDemoClient(ctx, setting, home, person)
+	person := &demoPerson{server: server, noBrowser: f.noBrowser, out: stdout, ctx: hopeful, giveUp: giveUp, rest: stderr}
+	client, err := newDemoClient(hopeful, setting, home, person)
 	if err != nil {
 		return err
 	}
@@ -96,6 +96,9 @@ func (f *demoFlags) demo(ctx context.Context, stdout, stderr io.Writer) error {
 	worked, all := work.run(stdout), len(work.steps())
 	client.close() // again, if a step failed that should have
 	person.Close()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	fmt.Fprintf(stdout, "\n%d of %d steps worked.\n\n", worked, all)
 	work.measured(stdout)
 	f.faults.report(stdout, server)
@@ -179,13 +182,15 @@ func (p *demoPerson) wait() (answered bool, err error) {
 	}
 }
 
+// fail ends the demo if the sign-in has failed. What fails when the demo is over already says nothing.
 func (p *demoPerson) fail(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.err = err
-	if err != nil {
-		p.giveUp()
+	if err == nil || p.ctx.Err() != nil {
+		return
 	}
+	p.mu.Lock()
+	p.err = err
+	p.mu.Unlock()
+	p.giveUp()
 }
 
 // Err returns why the sign-in failed, nil if it did not.
@@ -227,7 +232,7 @@ func (w *demoWork) run(out io.Writer) (worked int) {
 		}
 		err := w.step(out, s)
 		again := faults && i > 0 // the program is started once
-		for try := 1; err != nil && again && w.person.ctx.Err() == nil && try < tries; try++ {
+		for try := 1; err != nil && err != errRelayEnded && again && w.person.ctx.Err() == nil && try < tries; try++ {
 			wait := retryTime(err)
 			fmt.Fprintf(out, "                  again, after %.0f s\n", wait.Seconds())
 			w.pause(wait)
@@ -236,7 +241,9 @@ func (w *demoWork) run(out io.Writer) (worked int) {
 		switch {
 		case err == nil:
 			worked++
-		case i < groundwork:
+		case w.stopped():
+			return worked
+		case i < groundwork, err == errRelayEnded:
 			fmt.Fprintln(out, "                  which all the rest needs")
 			return worked
 		}
@@ -252,15 +259,25 @@ func (w *demoWork) pause(d time.Duration) {
 	}
 }
 
+// stopped reports whether the demo has no time any more, or somebody has ended it: what fails now says nothing.
+func (w *demoWork) stopped() bool { return w.person.ctx.Err() != nil && w.person.Err() == nil }
+
 // step does one step and says what came of it.
 func (w *demoWork) step(out io.Writer, s demoStep) error {
 	began := time.Now()
 	got, err := s.run()
+	took := time.Since(began)
+	if err == errRelayEnded {
+		w.pause(time.Second) // Ctrl-C in a terminal is for the relay too, which may be faster
+	}
 	result := "ok  "
-	if err != nil {
+	switch {
+	case err != nil && w.stopped():
+		return err
+	case err != nil:
 		result, got = "FAIL", plain(cmp.Or(w.person.Err(), err).Error())
 	}
-	fmt.Fprintf(out, "%s %8.1f ms  %-46s %s\n", result, float64(time.Since(began).Microseconds())/1000, s.name, got)
+	fmt.Fprintf(out, "%s %8.1f ms  %-46s %s\n", result, float64(took.Microseconds())/1000, s.name, got)
 	return err
 }
 

@@ -93,6 +93,8 @@ func (c *demoClient) tool(name string, arguments map[string]any, result any) err
 	return json.Unmarshal([]byte(text.Text), result)
 }
 
+var errRelayEnded = errors.New("the relay has ended")
+
 // call sends a request and waits for its result.
 func (c *demoClient) call(method mcp.MCPMethod, params, result any) error {
 	data, err := json.Marshal(params)
@@ -102,13 +104,13 @@ func (c *demoClient) call(method mcp.MCPMethod, params, result any) error {
 	c.calls++
 	id := jsonrpc.ID(strconv.Itoa(c.calls))
 	if err := c.out.Write(jsonrpc.NewRequest(id, string(method), data)); err != nil {
-		return err
+		return errRelayEnded // else the pipe would take it
 	}
 	for {
 		m, err := c.in.Read()
 		switch {
 		case err == io.EOF:
-			return errors.New("the relay has ended")
+			return errRelayEnded
 		case err != nil:
 			return err
 		case m.Kind == jsonrpc.Request:

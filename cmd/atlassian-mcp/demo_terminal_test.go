@@ -91,6 +91,22 @@ func TestDemoElsewhere(t *testing.T) {
 	p.sees("2 of 15 steps worked")
 }
 
+// TestDemoInterrupt ends the demo by Ctrl-C, in the middle of a step and at the sign-in.
+func TestDemoInterrupt(t *testing.T) {
+	t.Parallel()
+	working := sitDown(t, "demo", "--no-browser", "--fault", "slow=3600")
+	working.sees("sign in, list the tools")
+	waiting, tabs := startDemo(t)
+	<-tabs
+	for _, p := range []*person{working, waiting} {
+		p.types("\x03")
+		p.leaves(exitFailure)
+		if before := p.sees("atlassian-mcp: error: interrupt"); strings.Contains(before, "FAIL") || strings.Contains(before, "steps worked") {
+			t.Errorf("it goes on with %s", before)
+		}
+	}
+}
+
 // TestDemoAlone has nobody look at the browser: the demo goes on without them.
 func TestDemoAlone(t *testing.T) {
 	t.Parallel()
