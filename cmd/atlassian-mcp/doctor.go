@@ -236,7 +236,8 @@ func (f *doctorFlags) explainMessage(cmd *cobra.Command, args []string) error {
 	if !ok {
 		return &usageError{what: "this message is not among those that are known", advice: "give the words that the page or the tool shows, in quotes"}
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s.\n%s\n", r.Name, capitalized(r.Cause), r.Advice)
+	out := cmd.OutOrStdout()
+	_, err = fmt.Fprintf(out, "%s\n%s\n", fitted(out, r.Name+": "+capitalized(r.Cause)+".", ""), fitted(out, r.Advice, ""))
 	return err
 }
 
