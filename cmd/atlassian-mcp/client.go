@@ -154,7 +154,7 @@ func (c *mcpClient) call(ctx context.Context, method mcp.MCPMethod, params, resu
 		return err
 	}
 	if answer, refused := c.policy.Refuse(m); refused { // a tool that another one is to run
-		return c.answerError(answer)
+		return &advisedError{c.answerError(answer), "that is what --allow-tool and --ignore-tool say"}
 	}
 	if m, err = c.toSite(ctx, m); err != nil {
 		return err

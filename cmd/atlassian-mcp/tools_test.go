@@ -186,7 +186,7 @@ func TestPolicyOfCalls(t *testing.T) {
 		stderr  string
 	}{
 		{"execute*", []string{"atlassianUserInfo"}, exitUsage, "atlassianUserInfo is not let through"},
-		{"execute*", run, exitFailure, `"listJiraProjects" is not available`},
+		{"execute*", run, exitFailure, "\"listJiraProjects\" is not available\natlassian-mcp: hint: that is what --allow-tool"},
 		{"*", run, exitOK, ""},
 	} {
 		_, stderr, status := u.run(append([]string{"call", "--server", s.Endpoint("/v2/mcp"), "--allow-tool", tt.pattern}, tt.args...)...)
