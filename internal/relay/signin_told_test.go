@@ -62,7 +62,7 @@ func TestSignInTold(t *testing.T) {
 
 // TestSignInMany has a client call sign_in for ever. What waits for the person has an end, like all that waits.
 func TestSignInMany(t *testing.T) {
-	for name, test := range map[string]struct{ calls, size, max int }{"short": {5000, 0, 1024 + 2}, "long": {20, 8 << 20, 8 + 2}} {
+	for name, test := range map[string]struct{ calls, size, max int }{"short": {2000, 0, 1024 + 2}, "long": {14, 8 << 20, 8 + 2}} {
 		bubble(t, name, func(t *testing.T) {
 			s, p := newServer(t, script{"initialize": body(result("$ID", able))}), newPerson()
 			c := start(t, p.config(s.config()))
