@@ -341,6 +341,7 @@ func (f *installFlags) plan(cmd *cobra.Command, t ide.Target, entry ide.Entry) (
 			}
 		}
 	}
+	tellLocal(cmd.ErrOrStderr(), t, entry)
 	var names []string
 	for _, s := range rivals {
 		names = append(names, s.Name)

@@ -148,6 +148,21 @@ func tellLost(w io.Writer, entry ide.Entry, s ide.Server) {
 	}
 }
 
+// tellLocal names the servers that stand beside entry, or come before it, in single directories. Of the clients, Claude Code alone has
+// such: it is where its own command adds servers.
+func tellLocal(w io.Writer, t ide.Target, entry ide.Entry) {
+	local := t.Local()
+	for _, dir := range slices.Sorted(maps.Keys(local)) {
+		for _, s := range local[dir] {
+			if !s.Ours(entry.Command) && (s.Name == entry.Name || s.Atlassian()) {
+				remove := shellLine([]string{"claude", "mcp", "remove", "--scope", "local", s.Name})
+				advice := fmt.Sprintf("%q, for %s alone, is %v: run '%s' there to take it out", s.Name, dir, s, remove)
+				io.WriteString(w, hintLine(advice))
+			}
+		}
+	}
+}
+
 // checkRelayArgs checks the arguments of the relay, as far as that can be done before it starts. Its errors are *usageErrors.
 func checkRelayArgs(args []string) error {
 	f := new(relayFlags)

@@ -20,6 +20,7 @@ type Client struct {
 	all     bool              // whether it looks in all of these places
 	repo    string            // its file in a repository, "" if there is none
 	path    []string          // the object in the file that has the servers in it
+	local   string            // the one that has such objects for single directories, "" if there is none
 	shape   func(Entry) []member
 	syntax  syntax // nil if we can't edit it
 	owned   bool   // by a program that writes the file while it runs, and so is told instead
@@ -47,7 +48,7 @@ func Clients() []Client {
 				}
 				return []place{{filepath.Join(e.Home, ".claude"), "../.claude.json"}}
 			},
-			repo: ".mcp.json", path: servers, shape: typed("stdio"), syntax: jsonSyntax{},
+			repo: ".mcp.json", path: servers, local: "projects", shape: typed("stdio"), syntax: jsonSyntax{},
 		},
 		{
 			Name: "cursor", Title: "Cursor",

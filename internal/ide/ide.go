@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -74,6 +75,31 @@ func (t Target) Servers() ([]Server, error) {
 		servers = append(servers, newServer(e.name, e.members))
 	}
 	return servers, nil
+}
+
+// Local returns the servers that the client has in the file for single directories, under these. There they come before those of
+// their names in Servers, which says what is wrong with a file.
+func (t Target) Local() map[string][]Server {
+	if t.local == "" || t.project {
+		return nil
+	}
+	data, _, err := t.read()
+	if err != nil {
+		return nil
+	}
+	directories, err := t.syntax.entries(data, []string{t.local})
+	if err != nil {
+		return nil
+	}
+	local := make(map[string][]Server)
+	for _, d := range directories {
+		servers, _ := d.members[t.path[0]].(map[string]any)
+		for _, name := range slices.Sorted(maps.Keys(servers)) {
+			members, _ := servers[name].(map[string]any)
+			local[d.name] = append(local[d.name], newServer(name, members))
+		}
+	}
+	return local
 }
 
 // Install returns the change that puts e into the file and takes out the servers named in replace. If the file has e already,
