@@ -217,13 +217,16 @@ func (s *storm) lockHolder(ctx context.Context) {
 	pause(ctx, 5*time.Second)
 }
 
-// lockWaits looks at what has become of the calls that were made since then, while the locks were held.
+// lockWaits looks at what has become of calls since then, while the locks were held.
 func (s *storm) lockWaits(since time.Time) {
 	waited := map[string]bool{} // for a renewal, by relay
 	c := &s.count
 	c.mu.Lock()
 	c.lockStopped = true
 	for _, req := range c.everything {
+		if req.answered.After(since) && strings.Contains(req.failed, "renew") { // which takes too long, here or in another process
+			waited[req.relay] = true
+		}
 		if req.sent.Before(since) || !req.cancelled.IsZero() {
 			continue
 		}
@@ -232,12 +235,7 @@ func (s *storm) lockWaits(since time.Time) {
 			took = time.Since(req.sent)
 		}
 		c.lockWorst = max(c.lockWorst, took)
-		if req.mark == "" {
-			continue
-		}
-		if strings.Contains(req.failed, "renew") { // which takes too long, here or in another process
-			waited[req.relay] = true
-		} else if req.succeeded {
+		if req.mark != "" && req.succeeded {
 			c.problems = append(c.problems, "lock holder: an answer past the lock: "+req.frame)
 		}
 	}

@@ -173,24 +173,25 @@ func TestAbandon(t *testing.T) {
 func TestLockWaits(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		failed string // what the answer complains of
-		early  bool   // it was sent before the locks were held
+		failed string        // what the answer complains of
+		sent   time.Duration // since the locks are held
+		took   time.Duration
 		broken bool
 	}{
-		{"an error", "error: another process takes too long to renew the sign-in", false, false},
-		{"another error", "error: connection broke", false, true},
-		{"a result", "", false, true},
-		{"an error from before", "error: renewal takes too long", true, true},
+		{"an error", "error: another process takes too long to renew the sign-in", time.Second, lockLimit, false},
+		{"an error to what was sent before", "error: renewal takes too long", -time.Second, lockLimit, false},
+		{"another error", "error: connection broke", time.Second, time.Second, true},
+		{"a result", "", time.Second, time.Second, true},
+		{"an error from before", "error: renewal takes too long", -lockLimit, time.Second, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newTestStorm()
 			s.relays = []*relay{{name: "relay-0"}}
 			since := time.Now()
-			req := &request{relay: "relay-0", mark: "relay-0-1", sent: since, answered: since, failed: test.failed, succeeded: test.failed == ""}
-			if test.early {
-				req.sent = since.Add(-time.Second)
-			}
-			s.count.everything = []*request{req}
+			sent := since.Add(test.sent)
+			s.count.everything = []*request{{
+				relay: "relay-0", mark: "relay-0-1", sent: sent, answered: sent.Add(test.took), failed: test.failed, succeeded: test.failed == "",
+			}}
 			s.lockWaits(since)
 			if broken := len(s.count.problems) > 0; broken != test.broken {
 				t.Errorf("broken: %q", s.count.problems)
