@@ -45,6 +45,8 @@ func TestMarkdownToADF(t *testing.T) {
 		{"* a\n* b", `[{"type":"bulletList","content":[{"type":"listItem","content":[{"type":"paragraph","content":[{"type":"text","text":"a"}]}]},{"type":"listItem","content":[{"type":"paragraph","content":[{"type":"text","text":"b"}]}]}]}]`},
 		{"- [ ] t", `[{"type":"taskList","attrs":{"localId":"00000000-0000-4000-8000-000000000001"},"content":[{"type":"taskItem","attrs":{"localId":"00000000-0000-4000-8000-000000000002","state":"TODO"},"content":[{"type":"text","text":"t"}]}]}]`},
 		{"|a|\n|-|\n|b|", `[{"type":"table","content":[{"type":"tableRow","content":[{"type":"tableHeader","content":[{"type":"paragraph","content":[{"type":"text","text":"a"}]}]}]},{"type":"tableRow","content":[{"type":"tableCell","content":[{"type":"paragraph","content":[{"type":"text","text":"b"}]}]}]}]}]`},
+		{`<custom data-type="inlineExtension">shown</custom><custom data-type="emoji" data-attrs="{&#34;text&#34;:&#34;x&#34;}">x</custom>`,
+			`[{"type":"paragraph","content":[{"type":"inlineExtension","content":[{"type":"text","text":"shown"}]},{"type":"emoji","attrs":{"text":"x"}}]}]`},
 		{"[x](http://a.b/(c) \"t\")", `[{"type":"paragraph","content":[{"type":"text","text":"x","marks":[{"type":"link","attrs":{"href":"http://a.b/(c)"}}]}]}]`},
 	} {
 		var got, want any
