@@ -167,3 +167,34 @@ func TestReadmeSymptoms(t *testing.T) {
 		t.Errorf("only %d symptoms", symptoms)
 	}
 }
+
+// TestMap checks that CONTRIBUTING has each package once, the ones that import above those that are imported.
+func TestMap(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", ".github", "CONTRIBUTING.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mapped []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `((?:cmd|internal)/[^`]+)` \\|").FindAllStringSubmatch(string(text), -1) {
+		mapped = append(mapped, row[1])
+	}
+	for i, name := range mapped {
+		for _, imported := range imports[name] {
+			if at := slices.Index(mapped, imported); 0 <= at && at < i {
+				t.Errorf("%s is below %s, which it imports", name, imported)
+			}
+		}
+		if slices.Index(mapped, name) < i {
+			t.Errorf("%s is there twice", name)
+		}
+	}
+	packages, err := filepath.Glob("../../internal/*")
+	if err != nil || len(packages) == 0 {
+		t.Fatal(err)
+	}
+	for _, dir := range packages {
+		if name := "internal/" + filepath.Base(dir); !slices.Contains(mapped, name) {
+			t.Errorf("%s is not on the map", name)
+		}
+	}
+}
