@@ -345,10 +345,11 @@ func (f *installFlags) plan(cmd *cobra.Command, t ide.Target, entry ide.Entry) (
 	var names []string
 	for _, s := range rivals {
 		names = append(names, s.Name)
-		if inherits && entry.Args == nil {
-			entry = inherit(cmd.ErrOrStderr(), entry, s)
+		if args, ok := s.Arguments(); ok && inherits && entry.Args == nil {
+			entry = inherit(cmd.ErrOrStderr(), entry, s, args)
+		} else {
+			tellLost(cmd.ErrOrStderr(), entry, s)
 		}
-		tellLost(cmd.ErrOrStderr(), entry, s)
 	}
 	return entry, names, nil
 }

@@ -59,15 +59,15 @@ func passedOn(env ide.Env) map[string]string {
 // packagePath is what "go install" knows the program by.
 const packagePath = "github.com/atlassian-mcp/atlassian-mcp/cmd/atlassian-mcp"
 
-// inherit returns entry, which has no arguments, with what s has: those arguments that the relay takes, and the variables that entry
-// doesn't have. It tells which arguments it leaves out.
-func inherit(w io.Writer, entry ide.Entry, s ide.Server) ide.Entry {
-	args, ok := s.Arguments()
-	if !ok {
-		return entry
-	}
+// inherit returns entry, which has no arguments, with what s has: those of its args that the relay takes, and the variables that entry
+// doesn't have. It tells what it leaves out.
+func inherit(w io.Writer, entry ide.Entry, s ide.Server, args []string) ide.Entry {
 	var refused []error
 	entry.Args, refused = takeOver(args)
+	for _, name := range s.Headers() {
+		refused = append(refused, fmt.Errorf("the header %s, since others on this machine can read arguments; "+
+			"put it into a file, and --header-file after --", name))
+	}
 	for _, err := range refused {
 		io.WriteString(w, hintLine(fmt.Sprintf("not taken over from %q: %s", s.Name, plain(err.Error()))))
 	}

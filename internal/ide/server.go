@@ -114,6 +114,9 @@ func (s Server) Arguments() (args []string, ok bool) {
 // Env returns the variables that s sets. Their values may be secrets.
 func (s Server) Env() map[string]string { return s.env }
 
+// Headers returns the names of the headers that s sends. Their values may be secrets.
+func (s Server) Headers() []string { return slices.Sorted(slices.Values(s.headers)) }
+
 // Settings returns the names of what s sets besides the server: flags, headers and variables. Their values may be secrets.
 func (s Server) Settings() []string {
 	var flags []string
@@ -123,7 +126,7 @@ func (s Server) Settings() []string {
 			flags = append(flags, name)
 		}
 	}
-	return slices.Concat(flags, slices.Sorted(slices.Values(s.headers)), slices.Sorted(maps.Keys(s.env)))
+	return slices.Concat(flags, s.Headers(), slices.Sorted(maps.Keys(s.env)))
 }
 
 // words returns the command line of s. If a shell is given it as one text, plain says whether a space is all that means something to a
