@@ -48,8 +48,8 @@ func TestSessionLostWithSignIn(t *testing.T) {
 			c.write(call(3, "tools/call"))
 			c.want(result(3, `{}`))
 			c.end()
-			if s.executed.Load() != 1 || p.tabs != 1 {
-				t.Errorf("%d calls, %d tabs", s.executed.Load(), p.tabs)
+			if tabs, _ := p.shown(); s.executed.Load() != 1 || tabs != 1 {
+				t.Errorf("%d calls, %d tabs", s.executed.Load(), tabs)
 			}
 		})
 	}
@@ -71,13 +71,13 @@ func TestSSELostWithSignIn(t *testing.T) {
 		p.signOut()
 		s.hangUp()
 		time.Sleep(time.Minute)
-		if p.tabs != 0 {
-			t.Errorf("%d tabs for a stream", p.tabs)
+		if tabs, _ := p.shown(); tabs != 0 {
+			t.Errorf("%d tabs for a stream", tabs)
 		}
 		c.write(call(1, "tools/call"))
 		time.Sleep(5 * time.Second)
-		if p.tabs != 1 {
-			t.Fatalf("%d tabs for a call", p.tabs)
+		if tabs, _ := p.shown(); tabs != 1 {
+			t.Fatalf("%d tabs for a call", tabs)
 		}
 		p.signIn()
 		began := time.Now()

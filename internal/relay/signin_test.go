@@ -65,6 +65,13 @@ func (p *person) signOut() {
 	p.out, p.in = true, make(chan struct{})
 }
 
+// shown returns how often the page was because a request needed it, and how often because somebody asked for it.
+func (p *person) shown() (tabs, opened int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.tabs, p.opened
+}
+
 type waitingKey struct{}
 
 // config returns cfg for a server that needs p.
@@ -105,9 +112,10 @@ func (p *person) config(cfg relay.Config) relay.Config {
 		Changed: p.changed,
 		Caused:  func(err error) bool { return errors.Is(err, errPerson) },
 		Open: func(ctx context.Context) error {
-			p.edit(func() { p.opened, p.page = p.opened+1, page })
+			var in <-chan struct{}
+			p.edit(func() { p.opened, p.page, in = p.opened+1, page, p.in })
 			select {
-			case <-p.in:
+			case <-in:
 				return nil
 			case <-ctx.Done():
 				return ctx.Err()
@@ -165,9 +173,14 @@ func TestSignIn(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		c.quiet()
-		if p.tabs != 1 || p.opened != 0 || p.looks < 3500 {
-			t.Errorf("%d tabs, %d asked for, %d looks", p.tabs, p.opened, p.looks)
+		if tabs, opened := p.shown(); tabs != 1 || opened != 0 {
+			t.Errorf("%d tabs, %d asked for", tabs, opened)
 		}
+		p.mu.Lock()
+		if p.looks < 3500 {
+			t.Errorf("%d looks", p.looks)
+		}
+		p.mu.Unlock()
 		s.wantRequests()
 		p.signIn()
 		c.wantAll(changed("tools"), changed("prompts"))
@@ -223,8 +236,8 @@ func TestSignInTool(t *testing.T) {
 		c.wantText(2, false, "is signed in already")
 		c.end()
 		s.count("tools/call", 0)
-		if p.opened != 1 {
-			t.Errorf("the page was opened %d times", p.opened)
+		if _, opened := p.shown(); opened != 1 {
+			t.Errorf("the page was opened %d times", opened)
 		}
 	})
 	bubble(t, "ignored", func(t *testing.T) {
@@ -235,8 +248,8 @@ func TestSignInTool(t *testing.T) {
 			c.wantText(id, false, "Call sign_in again to go on waiting. The user signs in on this page: "+page)
 			wantAt(t, began, 50*time.Second)
 		}
-		if p.opened != 2 {
-			t.Errorf("the page was opened %d times", p.opened)
+		if _, opened := p.shown(); opened != 2 {
+			t.Errorf("the page was opened %d times", opened)
 		}
 		c.write(callSignIn(2, ""), cancelled(2))
 		time.Sleep(time.Hour)
@@ -463,13 +476,13 @@ func TestSignInQuiet(t *testing.T) {
 		p.signOut()
 		n.down.Store(false)
 		time.Sleep(time.Hour)
-		if p.tabs != 0 {
-			t.Errorf("%d tabs", p.tabs)
+		if tabs, _ := p.shown(); tabs != 0 {
+			t.Errorf("%d tabs", tabs)
 		}
 		c.write(call(1, "x"))
 		synctest.Wait()
-		if p.tabs != 1 {
-			t.Errorf("%d tabs", p.tabs)
+		if tabs, _ := p.shown(); tabs != 1 {
+			t.Errorf("%d tabs", tabs)
 		}
 		p.signIn()
 		c.want(result(1, `{}`))
