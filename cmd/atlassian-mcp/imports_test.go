@@ -58,6 +58,7 @@ var doors = map[string][]string{
 	"github.com/rogpeppe/go-internal": {}, // tests only
 	"github.com/tailscale/hujson":     {"internal/ide"},
 	"github.com/pelletier/go-toml":    {"internal/ide"},
+	"maragu.dev/gomponents":           {"internal/auth", "internal/sandbox", "internal/sandbox/issuer"}, // who shows pages
 }
 
 // unlinked has no place in the program, by whatever way it would come. Mcp-go's client and server validate JSON schemas with

@@ -1,21 +1,16 @@
 package auth
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/subtle"
-	_ "embed"
 	"errors"
 	"fmt"
-	"html/template"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
-	"sync"
 	"time"
 )
 
@@ -167,36 +162,6 @@ func (l *listener) callback(w http.ResponseWriter, r *http.Request, state string
 
 func sameState(q url.Values, state string) bool {
 	return len(q["state"]) == 1 && subtle.ConstantTimeCompare([]byte(q["state"][0]), []byte(state)) == 1
-}
-
-// A page is what the browser shows.
-type page struct {
-	OK                  bool
-	Title, Text, Detail string
-	Nonce               string // of the style sheet
-}
-
-//go:embed callback.html
-var pageHTML string
-
-// pageTemplate is parsed when there is a page to show, which few processes have.
-var pageTemplate = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(pageHTML)) })
-
-func writePage(w http.ResponseWriter, status int, p page) {
-	p.Nonce = rand.Text()
-	var b bytes.Buffer
-	if err := pageTemplate().Execute(&b, p); err != nil {
-		http.Error(w, p.Title, http.StatusInternalServerError)
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+p.Nonce+"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Referrer-Policy", "no-referrer") // the address holds the code
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	w.Write(b.Bytes())
 }
 
 // readCallback returns the code of a callback with the right state. The issuer is compared before anything else in it is
