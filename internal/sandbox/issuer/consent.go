@@ -1,16 +1,12 @@
 package issuer
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/rand"
-	_ "embed"
-	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 )
 
 // This file is the page on which a person lets a client in. The v1 server asks in two steps, first for the products, then for the
@@ -38,7 +34,6 @@ type page struct {
 	Problem  string       `json:"problem,omitempty"` // what is to be corrected
 	Blocked  string       `json:"blocked,omitempty"` // why it can't be accepted
 	Error    string       `json:"error,omitempty"`   // of a page without form: its code
-	Nonce    string       `json:"-"`                 // of the style sheet
 }
 
 type pagePerson struct {
@@ -254,11 +249,6 @@ func serveError(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-//go:embed consent.html
-var consentHTML string
-
-var consentTemplate = sync.OnceValue(func() *template.Template { return template.Must(template.New("consent").Parse(consentHTML)) })
-
 // writePage shows p, as JSON to those who prefer it.
 func writePage(w http.ResponseWriter, r *http.Request, status int, p *page) {
 	h := w.Header()
@@ -268,17 +258,12 @@ func writePage(w http.ResponseWriter, r *http.Request, status int, p *page) {
 		writeJSON(w, status, p)
 		return
 	}
-	p.Nonce = rand.Text()
-	var b bytes.Buffer
-	if err := consentTemplate().Execute(&b, p); err != nil {
-		http.Error(w, p.Title, http.StatusInternalServerError)
-		return
-	}
+	nonce := rand.Text()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	// No form-action: browsers apply it to where the form's answer redirects to as well, which is the client.
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+p.Nonce+"'; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	w.Write(b.Bytes())
+	p.html(nonce).Render(w) // the browser may have gone
 }
