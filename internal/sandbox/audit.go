@@ -275,7 +275,7 @@ func (s *Server) serveAudit(w http.ResponseWriter, r *http.Request) {
 		return "/audit?" + url.Values{"person": {p.Person}, "tool": {p.Tool}, "format": {format}}.Encode()
 	}
 	p.CSV, p.JSON = address("csv"), address("json")
-	draw(w, http.StatusOK, "audit.html", p)
+	draw(w, http.StatusOK, p.html())
 }
 
 // distinct sorts list, and leaves out what is empty or there twice.

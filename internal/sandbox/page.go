@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"embed"
@@ -9,36 +8,22 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"html/template"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/atlassian-mcp/atlassian-mcp/internal/sandbox/rovo"
 )
 
 // This file is what a person sees of the sandbox in a browser: what goes on now (/), and the data (/data); audit.go has /audit. The pages
-// are drawn here and work without script; the one that they have loads them again and again.
+// are drawn in page_layout.go and its neighbours, and work without script; the one that they have loads them again and again.
 
 //go:embed page
 var pageFiles embed.FS
-
-var pageTemplates = sync.OnceValue(func() *template.Template {
-	return template.Must(template.ParseFS(pageFiles, "page/*.html"))
-})
-
-// A pageHead is what every page has.
-type pageHead struct {
-	Title  string
-	Path   string
-	Origin string
-	Live   bool // whether the page is loaded again and again
-}
 
 func (s *Server) registerPages(mux *http.ServeMux) {
 	page := func(pattern string, h http.HandlerFunc) {
@@ -86,18 +71,6 @@ func pageHeaders(w http.ResponseWriter, kind string) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Referrer-Policy", "same-origin") // with none at all, forms would come from the origin "null"
 	h.Set("X-Content-Type-Options", "nosniff")
-}
-
-// draw answers with a page.
-func draw(w http.ResponseWriter, status int, name string, data any) {
-	var b bytes.Buffer
-	if err := pageTemplates().ExecuteTemplate(&b, name, data); err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	pageHeaders(w, "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	w.Write(b.Bytes())
 }
 
 // shownCalls is how many of the last calls the page shows.
@@ -216,7 +189,7 @@ func (s *Server) showLive(w http.ResponseWriter, wrong *problem) {
 	if wrong != nil {
 		status = http.StatusBadRequest
 	}
-	draw(w, status, "live.html", p)
+	draw(w, status, p.html())
 }
 
 // tallies returns what most people want to know of c, and what only some do. HTTP answers are left out: to look at them makes them more.
@@ -288,7 +261,8 @@ func (s *Server) controlPage(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		draw(w, http.StatusOK, "token.html", tokenPage{pageHead{"API token", "/control/page", s.origin, false}, token, s.Endpoint("/v1/mcp")})
+		p := tokenPage{pageHead{"API token", "/control/page", s.origin, false}, token, s.Endpoint("/v1/mcp")}
+		draw(w, http.StatusOK, p.html())
 		return
 	case "fault":
 		name, arg := form.Get("fault"), strings.TrimSpace(form.Get("arg"))
@@ -327,7 +301,7 @@ func (s *Server) showData(w http.ResponseWriter, r *http.Request) {
 	data := s.org.Data()
 	p := s.newDataPage(string(data), version(data))
 	p.Saved = r.FormValue("saved") == p.Base
-	draw(w, http.StatusOK, "data.html", p)
+	draw(w, http.StatusOK, p.html())
 }
 
 // version identifies what the organization is at one time.
@@ -359,7 +333,7 @@ func (s *Server) saveData(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/data?saved="+version(s.org.Data()), http.StatusSeeOther)
 		return
 	}
-	draw(w, status, "data.html", p)
+	draw(w, status, p.html())
 }
 
 // replace makes text the organization. Nothing may follow it.
