@@ -169,8 +169,7 @@ func checkRelayArgs(args []string) error {
 	f.env = func(string) (string, bool) { return "-", true } // what a variable has is known to the client only
 	cmd := f.command()
 	cmd.SetErr(io.Discard)
-	cmd.InitDefaultHelpFlag() // cobra adds these two when a command runs
-	cmd.InitDefaultVersionFlag()
+	cmd.InitDefaultHelpFlag() // cobra adds it when a command runs
 	if err := cmd.ParseFlags(args); err != nil {
 		return flagError(cmd, err)
 	}

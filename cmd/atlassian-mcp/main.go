@@ -66,7 +66,6 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 // newBareCommand returns the command line without its commands, which is the relay.
 func newBareCommand() *cobra.Command {
 	root := newRelayCommand()
-	root.Flags().BoolP("version", "v", false, "print the version")
 	addHelpFlag(root)
 
 	// Whoever calls run prints the error; the usage text would hide it.
@@ -115,8 +114,7 @@ func newHelpCommand() *cobra.Command {
 			if err != nil || len(rest) > 0 {
 				return unknownCommand(cmd.Root(), args[0])
 			}
-			target.InitDefaultHelpFlag() // cobra adds these two when a command runs
-			target.InitDefaultVersionFlag()
+			target.InitDefaultHelpFlag() // cobra adds it when a command runs
 			return target.Help()
 		},
 	}

@@ -74,8 +74,7 @@ func pageName(cmd *cobra.Command) string { return strings.ReplaceAll(cmd.Command
 
 // manPage returns the manual page of cmd, in the language of man(7).
 func manPage(cmd *cobra.Command) string {
-	cmd.InitDefaultHelpFlag() // cobra adds these two when a command runs
-	cmd.InitDefaultVersionFlag()
+	cmd.InitDefaultHelpFlag() // cobra adds it when a command runs
 	var p roff
 	p.title(strings.ToUpper(pageName(cmd)), buildDate(), "atlassian-mcp "+buildVersion())
 	p.macro("SH", "NAME")

@@ -52,6 +52,7 @@ type relayFlags struct {
 	requestTimeout   secondsFlag
 	noAdvice         bool
 	maxMessage       bytesFlag
+	version          bool
 }
 
 func newRelayCommand() *cobra.Command {
@@ -65,15 +66,13 @@ func (f *relayFlags) command() *cobra.Command {
 		Short:   "Connect an MCP client to a remote MCP server",
 		Long:    relayLong,
 		Example: relayExample,
-		Version: versionLine(),
 		Args:    cobra.ArbitraryArgs, // serverArg judges them
 		RunE:    f.run,
 
 		DisableFlagsInUseLine: true,
 	}
-	cmd.SetVersionTemplate("{{.Version}}\n")
-
 	f.add(cmd)
+	cmd.Flags().BoolVarP(&f.version, "version", "v", false, "print the version") // cobra's own has words of its own
 	return cmd
 }
 
@@ -102,6 +101,10 @@ func (f *relayFlags) add(cmd *cobra.Command) {
 
 // run relays between cmd's standard streams and the server that args name.
 func (f *relayFlags) run(cmd *cobra.Command, args []string) error {
+	if f.version {
+		fmt.Fprintln(cmd.OutOrStdout(), versionLine())
+		return nil
+	}
 	stdin, stdout := cmd.InOrStdin(), cmd.OutOrStdout()
 	if f.silent && !f.debug {
 		cmd.SetErr(io.Discard)
