@@ -41,10 +41,7 @@ func main() {
 // run runs the command that args name and returns its exit status. It ends early when ctx
 // is done. Several goroutines may write to stderr at a time.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	root := newRootCommand()
-	if isCompletion(args) {
-		prepareCompletion(root)
-	}
+	root := newCommand(args)
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -61,6 +58,18 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		relay.Refuse(ctx, stdin, stdout, usage.oneLine())
 	}
 	return exitCode(err)
+}
+
+// newCommand returns as much of the command line as args may need.
+func newCommand(args []string) *cobra.Command {
+	if !mayNameCommand(args) {
+		return newBareCommand()
+	}
+	root := newRootCommand()
+	if isCompletion(args) {
+		prepareCompletion(root)
+	}
+	return root
 }
 
 // newBareCommand returns the command line without its commands, which is the relay.
