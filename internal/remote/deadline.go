@@ -88,7 +88,15 @@ func (c *conn) overdue() (calls []*call, next time.Duration) {
 			}
 		}
 	}
-	slices.SortFunc(calls, func(a, b *call) int { return a.deadline.Compare(b.deadline) })
+	slices.SortFunc(calls, func(a, b *call) int {
+		if a.flying != b.flying { // those that wait first, or they would get the places of the others
+			if b.flying {
+				return -1
+			}
+			return 1
+		}
+		return a.deadline.Compare(b.deadline)
+	})
 	return calls, next
 }
 
