@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -281,7 +282,7 @@ func (c *Client) current(ctx context.Context) (*grant, error) {
 // send sends a copy of req with the given Authorization header, "" for none.
 func (c *Client) send(req *http.Request, authorization string) (*http.Response, error) {
 	r := req.WithContext(req.Context()) // a copy
-	r.Header = req.Header.Clone()
+	r.Header = maps.Clone(req.Header)   // nobody changes its values
 	if req.GetBody != nil {
 		body, err := req.GetBody()
 		if err != nil {

@@ -96,20 +96,19 @@ func (c *conn) dispatch() {
 	turn := make(chan struct{})
 	close(turn)
 	var last <-chan struct{} = turn
+	idle := make(chan *call)
+	defer close(idle)
 	for {
 		call := c.next()
 		if call == nil {
 			return
 		}
 		call.turn, last = last, call.wrote
-		c.tasks.Go(func() {
-			defer call.cancel()
-			c.transport.exchange(call)
-			call.written()
-			if !call.isRequest() {
-				c.finish(call)
-			}
-		})
+		select {
+		case idle <- call: // its taker has a stack that is large enough: to grow one costs a twentieth of a small call
+		default:
+			c.tasks.Go(func() { c.work(call, idle) })
+		}
 		// The session begins with these two: until the server has taken them, it knows nothing that anything else could be about.
 		if call.m.Method == "initialize" || call.m.Method == "notifications/initialized" {
 			silence := time.NewTimer(c.cfg.HandshakeTimeout) // a server that never says so is not to hold up the rest for ever
@@ -120,6 +119,18 @@ func (c *conn) dispatch() {
 			}
 			silence.Stop()
 		}
+	}
+}
+
+// work sends call, and then whatever comes, until more is closed.
+func (c *conn) work(call *call, more <-chan *call) {
+	for ; call != nil; call = <-more {
+		c.transport.exchange(call)
+		call.written()
+		if !call.isRequest() {
+			c.finish(call)
+		}
+		call.cancel()
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -217,7 +218,7 @@ func (c *conn) newPost(to *url.URL, call *call) (*http.Request, context.Context)
 		Method:        http.MethodPost,
 		URL:           to,
 		Host:          to.Host,
-		Header:        c.post.Clone(),
+		Header:        maps.Clone(c.post), // nobody changes its values
 		ContentLength: int64(len(call.m.Raw)),
 		GetBody: func() (io.ReadCloser, error) {
 			if !c.repeatable(call) {
