@@ -119,6 +119,8 @@ func (t Target) Install(e Entry, replace []string) (Change, error) {
 		return change, err
 	}
 	after, path, name := change.Before, t.path, e.Name
+	var gone []string
+	edits := false
 	replaced := make(map[string]bool)
 	for _, name := range replace {
 		replaced[name] = true
@@ -130,10 +132,11 @@ func (t Target) Install(e Entry, replace []string) (Change, error) {
 				return change, t.located(err)
 			}
 			change.remove(t, s.Name)
+			gone = append(gone, s.Name)
 		case s.Name == e.Name && !replaced[s.Name] && !s.Ours(e.Command):
 			return change, &ConflictError{t.File, s}
 		case s.Name == e.Name && s.Ours(e.Command):
-			change.edits()
+			edits = true
 			if e.Args == nil {
 				e.Args = s.argv[1:]
 			}
@@ -141,6 +144,9 @@ func (t Target) Install(e Entry, replace []string) (Change, error) {
 				path, name = append(path[:len(path):len(path)], name), "transport"
 			}
 		}
+	}
+	if edits {
+		change.edits(func(backup []byte) bool { return t.holds(backup, change.Before, gone) })
 	}
 	if after, err = t.syntax.set(after, path, name, t.shape(e), replaced[e.Name]); err != nil {
 		return change, t.located(err)
@@ -153,6 +159,21 @@ func (t Target) Install(e Entry, replace []string) (Change, error) {
 		change.add(t, e.Name, after)
 	}
 	return change, nil
+}
+
+// holds reports whether backup has the servers of these names as text has them.
+func (t Target) holds(backup, text []byte, names []string) bool {
+	if len(names) == 0 {
+		return true
+	}
+	had, err := t.syntax.entries(backup, t.path)
+	if err != nil {
+		return false
+	}
+	has, err := t.syntax.entries(text, t.path)
+	return err == nil && !slices.ContainsFunc(has, func(e entry) bool {
+		return slices.Contains(names, e.name) && !slices.ContainsFunc(had, func(old entry) bool { return reflect.DeepEqual(old, e) })
+	})
 }
 
 // Uninstall returns the change that takes the entry of a name out of the file, if that runs our program, which is at the path

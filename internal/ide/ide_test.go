@@ -333,6 +333,8 @@ func TestServer(t *testing.T) {
 		{`{"command": "/bin/bash", "args": ["-lc", "exec npx mcp-remote 'https://mcp.atlassian.com/v1/mcp' 2>/dev/null"]}`, "mcp-remote, run by a shell", false, true},
 		{`{"command": "npx -y mcp-remote https://mcp.atlassian.com/v1/mcp"}`, "mcp-remote", false, true},
 		{`{"command": "node", "args": ["C:\\npm\\node_modules\\mcp-remote\\dist\\proxy.js", "https://mcp.atlassian.com/v1/mcp"]}`, "mcp-remote", false, true},
+		{`{"command": "proxy https://mcp.atlassian.com/v1/mcp --header 'Authorization: Bearer a/canary'"}`, "proxy", false, true},
+		{`{"command": "TOKEN=a/canary /bin/proxy https://mcp.atlassian.com/v1/mcp"}`, "token", false, true},
 		{`{"command": "notes", "args": ["--about", "npx mcp-remote https://mcp.atlassian.com/v1/mcp"]}`, "notes", false, false},
 		{`{"command": "proxy", "args": ["https://example.com/", "--path", "/mcp-remote"]}`, "proxy", false, false},
 		{`{"command": [], "args": 7}`, "something else", false, false},

@@ -94,7 +94,20 @@ func (s Server) String() string {
 	case ok:
 		return "mcp-remote, run by a shell"
 	}
-	return baseName(s.argv[0])
+	return s.program()
+}
+
+// program returns the name of what s runs. Some have a whole command line in its place, which may hold secrets.
+func (s Server) program() string {
+	words := strings.Fields(s.argv[0])
+	inPath := func(word string) bool {
+		return strings.ContainsAny(word, `/\`) && !strings.HasPrefix(word, "-") && !strings.ContainsAny(word, ":=")
+	}
+	if len(words) < 2 || !slices.ContainsFunc(words[1:], func(word string) bool { return !inPath(word) }) {
+		return baseName(s.argv[0])
+	}
+	first, _, _ := strings.Cut(words[0], "=")
+	return baseName(first)
 }
 
 // Arguments returns those with which our program does what s does: its own, the ones of mcp-remote, or the URL of a remote server. They

@@ -123,10 +123,13 @@ func (c *Change) backUp() {
 	}
 }
 
-// edits says that Before has our entry already: what was there before that is worth more.
-func (c *Change) edits() {
-	if there := backups(c.File); len(there) > 0 {
-		c.Backup, c.kept = there[0], true
+// edits says that Before has our entry already: what was there before that is worth more, if it holds all that goes besides.
+func (c *Change) edits(holds func(backup []byte) bool) {
+	for _, name := range backups(c.File) {
+		if data, err := os.ReadFile(name); err == nil && holds(data) {
+			c.Backup, c.kept = name, true
+			return
+		}
 	}
 }
 

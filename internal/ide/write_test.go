@@ -237,6 +237,27 @@ func TestBackups(t *testing.T) {
 	}
 }
 
+// TestBackupOfReplaced checks that a server that our entry is to replace later on is kept, if it was not there when we came.
+func TestBackupOfReplaced(t *testing.T) {
+	const (
+		first  = `{"mcpServers": {"other": {"command": "x"}}}`
+		second = `{"mcpServers": {"other": {"command": "x"}, "atlassian": {"command": "/bin/atlassian-mcp", "args": ["v2"]}, "rovo": {"command": "y"}}}`
+	)
+	target := target(t, "cursor", []byte(first))
+	change, err := target.Install(Entry{Name: "atlassian", Command: "/bin/atlassian-mcp", Args: []string{"v2"}}, nil)
+	apply(t, change, err)
+	if err := os.WriteFile(target.File, []byte(second), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	change, err = target.Install(Entry{Name: "atlassian", Command: "/bin/atlassian-mcp"}, []string{"rovo"})
+	if kept := string(read(t, apply(t, change, err).Backup)); kept != second {
+		t.Errorf("the backup is %q", kept)
+	}
+	if kept := string(read(t, target.File+".atlassian-mcp.bak")); kept != first {
+		t.Errorf("the first backup is %q", kept)
+	}
+}
+
 // TestAtomic checks that who reads the file while it is changed has all of what was there before.
 func TestAtomic(t *testing.T) {
 	if runtime.GOOS == "windows" {
