@@ -323,11 +323,12 @@ func (f *installFlags) plan(cmd *cobra.Command, t ide.Target, entry ide.Entry) (
 	}
 	inherits := entry.Args == nil
 	var rivals []ide.Server
+	var own map[string]string
 	for _, s := range servers {
 		switch ours, named := s.Ours(entry.Command), s.Name == entry.Name; {
 		case ours && named:
 			args, _ := s.Arguments()
-			inherits = inherits && len(args) == 0
+			inherits, own = inherits && len(args) == 0, s.Env()
 		case !ours && (named || s.Atlassian()):
 			replace, err := f.mayReplace(cmd, t, s)
 			if err != nil {
@@ -346,7 +347,7 @@ func (f *installFlags) plan(cmd *cobra.Command, t ide.Target, entry ide.Entry) (
 	for _, s := range rivals {
 		names = append(names, s.Name)
 		if args, ok := s.Arguments(); ok && inherits && entry.Args == nil {
-			entry = inherit(cmd.ErrOrStderr(), entry, s, args)
+			entry = inherit(cmd.ErrOrStderr(), entry, own, s, args)
 		} else {
 			tellLost(cmd.ErrOrStderr(), entry, s)
 		}

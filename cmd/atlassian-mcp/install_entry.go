@@ -59,9 +59,9 @@ func passedOn(env ide.Env) map[string]string {
 // packagePath is what "go install" knows the program by.
 const packagePath = "github.com/atlassian-mcp/atlassian-mcp/cmd/atlassian-mcp"
 
-// inherit returns entry, which has no arguments, with what s has: those of its args that the relay takes, and the variables that entry
-// doesn't have. It tells what it leaves out.
-func inherit(w io.Writer, entry ide.Entry, s ide.Server, args []string) ide.Entry {
+// inherit returns entry, which has no arguments, with what s has: those of its args that the relay takes, and the variables that neither
+// entry nor own has, which are those of the entry that is there. It tells what it leaves out.
+func inherit(w io.Writer, entry ide.Entry, own map[string]string, s ide.Server, args []string) ide.Entry {
 	var refused []error
 	entry.Args, refused = takeOver(args)
 	for _, name := range s.Headers() {
@@ -72,6 +72,7 @@ func inherit(w io.Writer, entry ide.Entry, s ide.Server, args []string) ide.Entr
 		io.WriteString(w, hintLine(fmt.Sprintf("not taken over from %q: %s", s.Name, plain(err.Error()))))
 	}
 	env := maps.Clone(s.Env())
+	maps.Copy(env, own)
 	maps.Copy(env, entry.Env)
 	entry.Env = env
 	return entry
