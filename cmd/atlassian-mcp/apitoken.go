@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -49,7 +48,7 @@ func (t apiToken) check(from string) error {
 	switch {
 	case t.Email != "" && (!strings.Contains(t.Email, "@") || strings.ContainsFunc(t.Email, isOdd)):
 		return &usageError{
-			what:   fmt.Sprintf("%q is no email address", t.Email),
+			what:   "what is given as email address is no email address", // it may be the token
 			advice: "give that of your Atlassian account, on the terminal or in " + emailEnv + ", and none with the token of a service account",
 		}
 	case strings.ContainsFunc(t.Token, isOdd):
