@@ -82,12 +82,12 @@ A server that answers with status 401 wants to know who the user is. The relay t
 the sign-in page of that server in the browser (OAuth 2.1, with PKCE), prints its address on
 standard error, and takes the browser's return on a port of 127.0.0.1. The client's requests
 wait for that, but not for longer than --handshake-timeout: after that there is one tool,
-sign_in, which shows the page again unless that was opened in the last ten seconds, and waits
-for the user; whatever else the client asks for is answered with the address of the page. When the user has signed in, here or by login,
-the client is told that the server's tools are there; nothing needs to be started again. All
-processes of a user share one sign-in, one page, and each renewal of its tokens, which needs
-nobody. A user who refuses is not asked again before --auth-timeout is over, except by
-login.
+sign_in, which waits for the user, and says the address of the page; whatever else the client
+asks for is answered with that address. When the user has signed in, here or by login, the
+client is told that the server's tools are there; nothing needs to be started again. All
+processes of a user share one sign-in, one page, which is opened once, and each renewal of its
+tokens, which needs nobody. A user who refuses is not asked again before --auth-timeout is
+over, except by sign_in and login.
 
 The login command signs in at once, also anew or as somebody else. Logout revokes the tokens
 where the server can, and forgets them. Status says who is signed in, until when, where the

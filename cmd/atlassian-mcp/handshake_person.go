@@ -29,14 +29,11 @@ type signer struct {
 	looked, lookedAt time.Time // the state directory as it was at the last look, and when that was
 }
 
-// tabLife is how long a page that was opened counts as in front of the person, who needs no other tab of it. Models call sign_in several times at
-// once, and in each of their clients.
-const tabLife = 10 * time.Second
-
-// newSigner returns a signer whose requests wait for a person for as long as patience.
+// newSigner returns a signer whose requests wait for a person for as long as patience. A page is opened once: models call sign_in several times
+// at once, again and again, and in each of their clients, and whoever has closed the tab has its address from the tool.
 func newSigner(cfg auth.Config, patience time.Duration) *signer {
 	s := &signer{cfg: cfg, changed: make(chan struct{}, 1)}
-	s.cfg.Patience, s.cfg.ShowAgain = patience, tabLife
+	s.cfg.Patience, s.cfg.ShowAgain = patience, cfg.AuthTimeout
 	s.cfg.Changed = s.change
 	return s
 }

@@ -173,3 +173,11 @@ func TestSignedIn(t *testing.T) {
 		}
 	}
 }
+
+// TestSignerShowsPageOnce checks that no model can have a page opened again that the person has left alone.
+func TestSignerShowsPageOnce(t *testing.T) {
+	user := newSigner(auth.Config{AuthTimeout: time.Hour}, time.Second)
+	if user.cfg.ShowAgain != time.Hour {
+		t.Errorf("a page is opened again after %v, which is good for an hour", user.cfg.ShowAgain)
+	}
+}
