@@ -200,6 +200,8 @@ func (t Target) Uninstall(name, program string) (Change, error) {
 			change.After, change.Backup, change.restores = before, backup, true
 		} else if change.After, err = t.syntax.remove(change.Before, t.path, name); err != nil {
 			return change, t.located(err)
+		} else if exists(change.Backup) { // with what may be nowhere else, while all of Before but our entry stays
+			change.kept = true
 		}
 		change.remove(t, name)
 	}

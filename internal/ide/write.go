@@ -95,7 +95,7 @@ func (c Change) Apply(ctx context.Context) error {
 }
 
 // backupSuffixes are those of the backups of a file: of what was there before we first came, which is never overwritten, and of what
-// was there before a later change, which is by the next.
+// was there before a later change, which is by the next Install.
 var backupSuffixes = []string{".atlassian-mcp.bak", ".atlassian-mcp.last.bak"}
 
 // backups returns the backups of a file that are there, the last one first.

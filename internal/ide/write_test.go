@@ -258,6 +258,24 @@ func TestBackupOfReplaced(t *testing.T) {
 	}
 }
 
+// TestBackupOutlivesUninstall checks that a server that our entry has replaced is still kept when our entry goes.
+func TestBackupOutlivesUninstall(t *testing.T) {
+	const rovo = `{"mcpServers": {"rovo": {"command": "y"}}}`
+	e := Entry{Name: "atlassian", Command: "/bin/atlassian-mcp"}
+	target := target(t, "cursor", []byte(`{"mcpServers": {"other": {"command": "x"}}}`))
+	change, err := target.Install(e, nil)
+	apply(t, change, err)
+	if err := os.WriteFile(target.File, []byte(rovo), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	change, err = target.Install(e, []string{"rovo"})
+	apply(t, change, err)
+	change, err = target.Uninstall("atlassian", "/bin/atlassian-mcp")
+	if kept := string(read(t, apply(t, change, err).Backup)); kept != rovo {
+		t.Errorf("the backup is %q", kept)
+	}
+}
+
 // TestAtomic checks that who reads the file while it is changed has all of what was there before.
 func TestAtomic(t *testing.T) {
 	if runtime.GOOS == "windows" {
