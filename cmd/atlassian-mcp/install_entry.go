@@ -120,7 +120,7 @@ func takeOver(args []string) (taken []string, refused []error) {
 	}
 	words := 0
 	for i, err := range reasons {
-		if !strings.HasPrefix(units[i][0], "-") {
+		if !strings.HasPrefix(units[i][0], "--") {
 			words++
 			if err != nil && words > 1 {
 				err = errors.New("an argument that is neither a flag nor the URL") // and may be half of a secret
