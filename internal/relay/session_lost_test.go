@@ -89,6 +89,36 @@ func TestSSELostWithSignIn(t *testing.T) {
 	})
 }
 
+// TestSSELostForAPerson has a call find the stream just lost, and a person needed to open another. It waits for them in vain, and says so.
+func TestSSELostForAPerson(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := newLegacy(t, nil), newPerson()
+		p.gets = true
+		p.signIn()
+		cfg := p.config(s.config())
+		cfg.Remote.Transport = remote.SSEOnly
+		do := cfg.Remote.Do
+		cfg.Remote.Do = func(req *http.Request) (*http.Response, error) {
+			time.Sleep(time.Millisecond) // the way to the server, which says that it wants to know who asks
+			return do(req)
+		}
+		c := start(t, cfg)
+		c.write(initialize, initialized)
+		c.want(welcomed)
+		synctest.Wait()
+		p.signOut()
+		s.hangUp()
+		synctest.Wait()
+		began := time.Now()
+		c.write(call(1, "tools/call"))
+		c.wantText(1, true, page)
+		if took := time.Since(began); took > 21*time.Second {
+			t.Errorf("took %v", took)
+		}
+		c.end()
+	})
+}
+
 // TestSessionLostAgain has a proxy answer 404 for a while, to all or to what comes after initialize. What the client is told is about the session.
 func TestSessionLostAgain(t *testing.T) {
 	gone := status(404, "nothing here")

@@ -28,6 +28,7 @@ type sse struct {
 	streamMu sync.Mutex    // guards the rest
 	stream   *eventStream  // nil while there is none
 	changed  chan struct{} // closed when stream changes
+	trying   chan struct{} // closed when the last attempt to open one is over; nil if there was none
 	trouble  error         // why there is none
 	failures int           // in a row, of streams that did not last
 	seekers  int           // requests that wait for a stream
@@ -241,20 +242,31 @@ func (s *sse) reconnect() {
 			delay.Stop()
 			return
 		}
+		tried := s.try()
 		stream, err := s.connect(s.mark())
 		if err == nil {
 			if err = s.begin(stream); err == nil {
+				close(tried)
 				return
 			}
 		}
 		s.streamMu.Lock()
 		s.trouble = err
+		close(tried)
 		if !transient(err) || errors.Is(err, errNoEndpoint) {
 			s.lastID = "" // perhaps this is what the server can do nothing with
 		}
 		s.streamMu.Unlock()
 		s.cfg.Log.Info("server is out of reach", "error", err)
 	}
+}
+
+// try notes that an attempt to open a stream begins. Whoever makes it closes what try returns when it is over.
+func (s *sse) try() chan struct{} {
+	s.streamMu.Lock()
+	defer s.streamMu.Unlock()
+	s.trying = make(chan struct{})
+	return s.trying
 }
 
 // mark returns how a stream is marked that is opened now: as its requests are if there are any that wait for it, see Config.Waiting.
@@ -355,25 +367,42 @@ func (s *sse) wait(call *call, old *eventStream) (*eventStream, error) {
 		s.seek(1)
 		defer s.seek(-1)
 	}
-	for {
+	for over := false; ; {
 		s.streamMu.Lock()
-		stream, changed := s.stream, s.changed
+		stream, changed, trouble := s.stream, s.changed, s.trouble
 		if stream != nil && stream != old {
 			stream.usage.enter() // while it is certain that nobody has ended it for want of use
 			s.streamMu.Unlock()
 			return stream, nil
 		}
 		s.streamMu.Unlock()
+		if over {
+			return nil, cmp.Or(trouble, errSilent)
+		}
 		s.want()
 		select {
 		case <-changed:
 		case <-patience.C:
-			s.streamMu.Lock()
-			defer s.streamMu.Unlock()
-			return nil, cmp.Or(s.trouble, errSilent)
+			s.hear(call)
+			over = true
 		case <-call.ctx.Done():
 			return nil, call.ctx.Err()
 		}
+	}
+}
+
+// hear waits until the attempt under way is over, if that is soon. It may have waited for a person as long as call has, and then call is to be
+// answered with that.
+func (s *sse) hear(call *call) {
+	s.streamMu.Lock()
+	trying := s.trying
+	s.streamMu.Unlock()
+	late := time.NewTimer(time.Second)
+	defer late.Stop()
+	select {
+	case <-trying:
+	case <-late.C:
+	case <-call.ctx.Done():
 	}
 }
 
