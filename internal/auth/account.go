@@ -138,13 +138,15 @@ func (c *Client) forget(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	var revoked error
+	var refused error
 	if g != nil {
-		if err := c.at(g.Server).revoke(ctx, g); err != nil {
-			revoked = fmt.Errorf("signed out on this computer, but the server goes on taking the tokens until they expire: %w", err)
-		}
+		refused = c.at(g.Server).revoke(ctx, g)
 	}
-	return errors.Join(c.cfg.Store.Delete(ctx, key), revoked)
+	err = c.cfg.Store.Delete(ctx, key)
+	if err == nil && refused != nil {
+		return fmt.Errorf("signed out on this computer, but the server goes on taking the tokens until they expire: %w", refused)
+	}
+	return errors.Join(err, refused)
 }
 
 // at returns a client like c for another server, which decides whom it may talk to (see guard.go). It is only for requests that are over when

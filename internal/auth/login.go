@@ -72,7 +72,9 @@ func (c *Client) login(ctx context.Context, n need, fresh bool) (_ *grant, err e
 	}
 	switch {
 	case !resumed:
-		p.Opened = time.Now()
+		if c.opens() {
+			p.Opened = time.Now()
+		}
 		c.keepPending(ctx, p)
 		c.noteAsked(p.Grant.Requested)
 		c.show(p.URL)
@@ -266,10 +268,10 @@ func Reserved(param string) bool {
 // show announces a page and opens it in the browser.
 func (c *Client) show(page string) {
 	c.announce(page)
-	c.noteOpened(time.Now())
-	if c.cfg.OpenURL == nil || c.cfg.Prompt != nil {
+	if !c.opens() {
 		return
 	}
+	c.noteOpened(time.Now())
 	// Nobody waits for this goroutine: some launchers last as long as the browser that they start.
 	go func() {
 		if err := c.cfg.OpenURL(page); err != nil {
@@ -277,6 +279,9 @@ func (c *Client) show(page string) {
 		}
 	}()
 }
+
+// opens reports whether c opens pages in the browser.
+func (c *Client) opens() bool { return c.cfg.OpenURL != nil && c.cfg.Prompt == nil }
 
 // showAgain is show for a page that was shown before, and may be in front of the user still.
 func (c *Client) showAgain(page string) {

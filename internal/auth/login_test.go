@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -415,6 +416,31 @@ func TestLogoutRefused(t *testing.T) {
 				t.Errorf("status %+v, %v", s, err)
 			}
 		})
+	}
+}
+
+// TestLogoutInterrupted has the user interrupt a logout while the server is told. What is kept then is not said to be gone.
+func TestLogoutInterrupted(t *testing.T) {
+	w, b, dir := newWorld(t), &browser{}, t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	w.taking(func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/revoke" {
+			cancel()
+			<-r.Context().Done()
+		}
+		return r.URL.Path == "/revoke"
+	})
+	c := newClient(t, w.config(dir, b))
+	mustCall(t, c, "x")
+	err := c.Logout(ctx)
+	keys, listErr := c.cfg.Store.List(t.Context())
+	if err == nil || listErr != nil {
+		t.Fatalf("got %v, %v", err, listErr)
+	}
+	kept := slices.ContainsFunc(keys, func(k string) bool { return strings.HasPrefix(k, grantPrefix) })
+	if kept && strings.Contains(err.Error(), "signed out on this computer") {
+		t.Errorf("the tokens are kept, and %v", err)
 	}
 }
 

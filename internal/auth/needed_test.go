@@ -130,6 +130,24 @@ func TestShowAgainTakenOver(t *testing.T) {
 	w.wantCounts("register=1", "token:authorization_code=1")
 }
 
+// A page that was only told of is in front of nobody.
+func TestShowAgainUnopened(t *testing.T) {
+	w, b, dir := newWorld(t), &browser{}, t.TempDir()
+	cfg := w.config(dir, b)
+	cfg.OpenURL, cfg.Patience = nil, time.Millisecond
+	if _, _, err := call(Interactive(t.Context()), newClient(t, cfg), "x"); !isSignIn(err) {
+		t.Fatalf("got %v", err)
+	}
+	cfg = w.config(dir, b) // with a store of its own
+	cfg.ShowAgain = time.Hour
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := newClient(t, cfg).Login(ctx); err != nil {
+		t.Errorf("the page was not opened: %v", err)
+	}
+	w.wantCounts("register=1", "token:authorization_code=1")
+}
+
 func isSignIn(err error) bool {
 	_, ok := errors.AsType[*SignInError](err)
 	return ok
@@ -161,6 +179,20 @@ func TestNoSignIn(t *testing.T) {
 				t.Errorf("somebody is asked to sign in: %t, %d tabs", c.Needed(), b.tabs())
 			}
 		})
+	}
+	// A server that refuses what this program registers as does register clients.
+	for _, code := range []string{"invalid_redirect_uri", "invalid_client_metadata"} {
+		w, b := newWorld(t), &browser{}
+		w.script(func() { w.prm, w.noMeta = nil, true })
+		w.taking(func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path == "/register" {
+				reply(rw, http.StatusBadRequest, map[string]any{"error": code})
+			}
+			return r.URL.Path == "/register"
+		})
+		if _, _, err := call(Interactive(t.Context()), newClient(t, w.config(t.TempDir(), b)), "x"); !isCode(err, code) {
+			t.Errorf("got %v, want %s", err, code)
+		}
 	}
 	// That nobody answers there for the moment says nothing.
 	w, b := newWorld(t), &browser{}

@@ -71,7 +71,7 @@ func (c *Client) register(ctx context.Context, at *place, redirectURI string) (r
 			"ask its administrator for a client ID and pass it with --client-id", as.Issuer)
 	}
 	r, err := c.registerDynamically(ctx, as, redirectURI)
-	if at.guessed && err != nil && !isTransient(err) {
+	if at.guessed && err != nil && !isTransient(err) && !isCode(err, "invalid_redirect_uri") && !isCode(err, "invalid_client_metadata") { // RFC 7591 §3.2.2
 		return registration{}, &NoSignInError{c.cfg.Server, "it has no OAuth metadata, and registers no clients at " + as.RegistrationEndpoint}
 	}
 	if err != nil {
