@@ -54,6 +54,20 @@ setTimeout(() => {
   process.exit(1);
 }, 60_000).unref();
 
+// removed removes a directory into which a browser that outlives the program may still write how that went. What rmSync
+// tries again by itself is to remove the directory, not what has come into it since it looked.
+function removed(dir) {
+  for (let tries = 5; tries > 0; tries--) {
+    try {
+      return rmSync(dir, { recursive: true, force: true });
+    } catch (e) {
+      if (e.code !== 'ENOTEMPTY' || tries === 1) {
+        throw e;
+      }
+    }
+  }
+}
+
 try {
   await Promise.race([session.misled, run(session, JSON.parse(context)).then(() => session.close())]);
 } catch (e) {
