@@ -379,3 +379,21 @@ func TestArguments(t *testing.T) {
 		}
 	}
 }
+
+// TestHeaders checks that the headers are named that a client sends, of Codex those whose values it has from variables too.
+func TestHeaders(t *testing.T) {
+	for members, want := range map[string][]string{
+		`{"url": "https://mcp.example.com/", "headers": {"B": "canary", "A": "canary"}}`:                           {"A", "B"},
+		`{"url": "https://mcp.example.com/", "http_headers": {"A": "canary"}, "env_http_headers": {"B": "TOKEN"}}`: {"A", "B"},
+		`{"url": "https://mcp.example.com/", "bearer_token_env_var": "TOKEN"}`:                                     {"Authorization"},
+		`{"url": "https://mcp.example.com/", "bearer_token_env_var": ""}`:                                          nil,
+	} {
+		var decoded map[string]any
+		if err := json.Unmarshal([]byte(members), &decoded); err != nil {
+			t.Fatal(err)
+		}
+		if got := newServer("x", decoded).Headers(); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", members, got, want)
+		}
+	}
+}

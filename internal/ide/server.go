@@ -37,8 +37,11 @@ func newServer(name string, members map[string]any) Server {
 	for _, member := range []string{"env", "environment"} {
 		maps.Copy(s.env, stringMap(members[member]))
 	}
-	for _, member := range []string{"headers", "http_headers"} {
+	for _, member := range []string{"headers", "http_headers", "env_http_headers"} {
 		s.headers = slices.AppendSeq(s.headers, maps.Keys(stringMap(members[member])))
+	}
+	if variable, _ := members["bearer_token_env_var"].(string); variable != "" { // Codex
+		s.headers = append(s.headers, "Authorization")
 	}
 	return s
 }
