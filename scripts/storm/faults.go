@@ -45,7 +45,7 @@ func (s *storm) rage(ctx context.Context) {
 			special = false
 			before := time.Now()
 			s.lockHolder(ctx)
-			s.sleep(ctx, s.living(), longSleep)
+			s.sleep(ctx, longSleep)
 			s.over("long sleep")
 			pause(ctx, 3*time.Second)
 			shift += time.Since(before)
@@ -116,9 +116,9 @@ func (s *storm) happen(ctx context.Context, h happening) {
 		delete(fault, "arg")
 		err = errors.Join(err, s.server.control("POST", "faults", fault, nil))
 	case "sleep":
-		s.sleep(ctx, s.living()[h.relay:h.relay+1], h.length)
+		s.sleep(ctx, h.length, h.relay)
 	case "sleep of all":
-		s.sleep(ctx, s.living(), h.length)
+		s.sleep(ctx, h.length)
 	case "restart":
 		err = s.replace(h.relay, h.way)
 	default:
@@ -135,18 +135,19 @@ func (s *storm) happen(ctx context.Context, h happening) {
 	}
 }
 
-// sleep stops processes, as a laptop's sleep does. When all relays sleep, those that renew tokens do, too.
-func (s *storm) sleep(ctx context.Context, relays []*relay, length time.Duration) {
+// sleep stops the relay in a place, or all, as a laptop's sleep does. When all relays sleep, those that renew tokens do, too.
+func (s *storm) sleep(ctx context.Context, length time.Duration, place ...int) {
 	s.awake.RLock()
 	defer s.awake.RUnlock()
+	relays := s.living() // now that none is being replaced
 	var pids []int
-	if len(relays) == s.cfg.relays {
+	if len(place) == 0 {
 		pids = s.processes()
 	} else {
-		for _, r := range relays {
-			pids = append(pids, r.cmd.Process.Pid)
-		}
+		relays = relays[place[0] : place[0]+1]
+		pids = append(pids, relays[0].cmd.Process.Pid)
 	}
+	from := time.Now()
 	for _, pid := range pids {
 		syscall.Kill(pid, syscall.SIGSTOP)
 	}
@@ -154,6 +155,7 @@ func (s *storm) sleep(ctx context.Context, relays []*relay, length time.Duration
 	for _, r := range relays {
 		r.mu.Lock()
 		r.woke = time.Now()
+		r.asleep += r.woke.Sub(from)
 		r.mu.Unlock()
 	}
 	for _, pid := range pids {

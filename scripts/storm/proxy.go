@@ -118,7 +118,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.abort(r, true) // the server is dead, or dies
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusUnauthorized {
+	if resp.StatusCode == http.StatusUnauthorized && !isToken(r) { // who holds rotating must not wait for expiry
 		p.unauthorized(r.URL.Path)
 	}
 	switch pause(r.Context(), f.after); {

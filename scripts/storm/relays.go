@@ -56,6 +56,7 @@ type relay struct {
 	due     time.Time           // of its recovery; zero if there is nothing to recover from
 	after   string              // what
 	woke    time.Time           // last, from sleep
+	asleep  time.Duration       // altogether
 }
 
 // newRelay starts a relay and says hello.
@@ -118,9 +119,12 @@ func (r *relay) greeted() bool {
 	}
 	ready.answer <- f // for the others
 	r.greeting.Do(func() {
+		r.mu.Lock()
+		asleep := r.asleep
+		r.mu.Unlock()
 		c := &r.s.count
 		c.mu.Lock()
-		took := ready.answered.Sub(r.begun)
+		took := ready.answered.Sub(r.begun) - asleep
 		c.handshake = max(c.handshake, took)
 		c.mu.Unlock()
 		r.s.log.printf("%s was greeted after %v: %s", r.name, took, clip(f.raw))

@@ -158,6 +158,23 @@ func TestHear(t *testing.T) {
 	}
 }
 
+// TestSleepyGreeting times the handshake of a relay that was stopped in the middle of it.
+func TestSleepyGreeting(t *testing.T) {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	s := newTestStorm()
+	now := time.Now()
+	r := &relay{s: s, stdin: null, begun: now.Add(-10 * time.Second), asleep: 9 * time.Second}
+	r.ready = &request{answered: now, answer: make(chan *frame, 1)}
+	r.ready.answer <- &frame{}
+	if !r.greeted() || s.count.handshake != time.Second {
+		t.Errorf("the handshake took %v", s.count.handshake)
+	}
+}
+
 // TestAbandon has the host end a relay. That excuses what was in flight then, not what nobody waits for any more.
 func TestAbandon(t *testing.T) {
 	s := newTestStorm()
