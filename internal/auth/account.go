@@ -92,10 +92,10 @@ func (c *Client) Logout(ctx context.Context) error {
 		return err
 	}
 	c.dropIdlePending(ctx, c.pendingKey())
-	err = c.cfg.Store.Delete(ctx, c.pointerKey())
 	if g != nil {
-		err = errors.Join(err, c.forget(ctx, g.key()))
+		err = c.forget(ctx, g.key()) // first: without the pointer nobody would find it again
 	}
+	err = errors.Join(err, c.cfg.Store.Delete(ctx, c.pointerKey()))
 	c.unload()
 	return err
 }
