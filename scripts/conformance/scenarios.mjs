@@ -118,8 +118,13 @@ const given = ({ client_id, client_secret }) => ({
   env: { ATLASSIAN_MCP_CLIENT_SECRET: client_secret },
 });
 
+// The port that goes with the document is by default the same each time, and may be taken by one of the suite's servers: this one is below those that
+// the system hands out, and no other driver's.
 const documentURL = () => ({
-  flags: ['--client-metadata-url', 'https://conformance-test.local/client-metadata.json'],
+  flags: [
+    '--client-metadata-url', 'https://conformance-test.local/client-metadata.json',
+    '--callback-port', String(20_000 + (process.pid % 10_000)),
+  ],
 });
 
 const service = (context) => ({ ...given(context), flags: ['--client-credentials', ...given(context).flags] });
