@@ -215,8 +215,8 @@ func TestRequestTimeout(t *testing.T) {
 	for _, tt := range []struct {
 		slow, limit, params, want string
 	}{
-		{"1m", "0.2", whoAmI, "allows for so much time"},
-		// Progress comes every 1.2 s, which is a long way from 5.
+		{"1m", "5", whoAmI, "allows for so much time"},
+		// Progress comes every 1.2 s, which is a long way from 5. So is an answer that nothing delays.
 		{"6s", "5", strings.Replace(whoAmI, "}}", `},"_meta":{"progressToken":1}}`, 1), `"result":`},
 	} {
 		t.Run(tt.slow, func(t *testing.T) {
